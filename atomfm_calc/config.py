@@ -1,0 +1,111 @@
+"""One YAML file without includes -> one frozen dataclass; nothing unknown, nothing guessed.
+
+`CONFIG` is given to `pydantic.dataclasses.dataclass` by every configuration class, so that an
+unknown key or a wrong type is an error. Mind YAML 1.1: `1e-3` is text to PyYAML (read as a number
+where a number is due) and `no` is False.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from atomfm_calc.errors import ConfigError
+
+CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""Shared pydantic settings of all configuration dataclasses."""
+
+Config = TypeVar("Config")
+
+
+def load_config(cls: type[Config], path: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file into the configuration class `cls`.
+
+    Args:
+        cls: a pydantic dataclass built with `CONFIG`.
+        path: the YAML file.
+        overrides: "section.key=value" pairs that replace what the file says; values are YAML.
+
+    Raises:
+        ConfigError: no such file, not YAML, unknown or missing key, wrong type or choice; names
+            file and key.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} holds {type(content).__name__}; expected keys and values")
+    for override in overrides:
+        _apply_override(content, override)
+    return parse_config(cls, content, origin=str(path))
+
+
+def parse_config(cls: type[Config], content: Mapping[str, Any], origin: str) -> Config:
+    """Build `cls` from nested mappings; `origin` is named in every ConfigError."""
+    try:
+        return TypeAdapter(cls).validate_python(content)
+    except ValidationError as error:
+        lines = [_explain(cls, dict(problem)) for problem in error.errors()]
+        raise ConfigError(f"{origin}: " + "; ".join(lines)) from error
+
+
+def config_to_dict(config: Any) -> dict[str, Any]:
+    """Nested plain mappings (str, int, float, list, None) of a configuration."""
+    content: dict[str, Any] = TypeAdapter(type(config)).dump_python(config, mode="json")
+    return content
+
+
+def dump_config(config: Any, path: str | Path) -> None:
+    """Write a configuration as YAML that `load_config` reads back."""
+    text = yaml.safe_dump(config_to_dict(config), sort_keys=False, allow_unicode=True, width=100)
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _apply_override(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise ConfigError(f"override {override!r} has no '='; write section.key=value")
+    *sections, last = key.split(".")
+    target = content
+    for section in sections:
+        inner = target.setdefault(section, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"override {override!r}: {section!r} holds a value, not a section")
+        target = inner
+    try:
+        target[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"override {override!r}: the value is not YAML") from error
+
+
+def _explain(cls: type, problem: dict[str, Any]) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = sorted(_field_names(cls))
+        near = get_close_matches(str(problem["loc"][-1]), known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"unknown key {where!r}.{hint}"
+    if problem["type"] in ("missing", "missing_argument"):
+        return f"missing key {where!r}"
+    return f"{where or 'file'}: {problem['msg']} (got {problem['input']!r})"
+
+
+def _field_names(cls: Any, seen: frozenset[Any] = frozenset()) -> set[str]:
+    if not dataclasses.is_dataclass(cls) or cls in seen:
+        return set()
+    names: set[str] = set()
+    for field in dataclasses.fields(cls):
+        names.add(field.name)
+        for inner in (field.type, *getattr(field.type, "__args__", ())):
+            names |= _field_names(inner, seen | {cls})
+    return names

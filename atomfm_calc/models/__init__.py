@@ -1,0 +1,29 @@
+"""The networks: backbones by name, heads, and the model that joins them. Tensors only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from atomfm_calc.errors import lookup
+from atomfm_calc.kernels import KERNELS
+from atomfm_calc.models.architecture import Architecture
+from atomfm_calc.models.painn import Painn
+
+
+def _build_painn(architecture: Architecture, kernel: str) -> nn.Module:
+    return Painn(architecture.painn, lookup(KERNELS, kernel, "kernel"))
+
+
+BACKBONES: dict[str, Callable[[Architecture, str], nn.Module]] = {"painn": _build_painn}
+"""Graph -> `AtomFeatures`; a backbone has the attributes `n_features` and `cutoff` (Å)."""
+
+
+def build_backbone(architecture: Architecture, kernel: str = "reference") -> nn.Module:
+    """The backbone that `architecture` names, with fresh weights.
+
+    Raises:
+        UnknownNameError: no such backbone or kernel.
+    """
+    return lookup(BACKBONES, architecture.backbone, "backbone")(architecture, kernel)

@@ -1,0 +1,153 @@
+"""Energies and their derivatives: the one gradient function of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from atomfm_calc.errors import DataError, PropertyError, lookup
+from atomfm_calc.graph import AtomicGraph, volumes
+from atomfm_calc.models.foundation import EnergyFunction
+
+WANTED: dict[str, str] = {
+    "energy": "energy of each structure",
+    "forces": "minus the gradient with respect to the positions",
+    "stress": "gradient with respect to strain, per volume",
+}
+"""What `predict` can be asked for."""
+
+
+class Prediction(NamedTuple):
+    """Results for S structures with N atoms; None where not wanted."""
+
+    energy: Tensor
+    """[S] eV"""
+    atom_energies: Tensor | None
+    """[N] eV, adding up to `energy`"""
+    forces: Tensor | None
+    """[N, 3] eV/Å"""
+    stress: Tensor | None
+    """[S, 3, 3] eV/Å³"""
+
+
+def predict(
+    energy_of: EnergyFunction,
+    graph: AtomicGraph,
+    want: Sequence[str] = ("energy", "forces"),
+    *,
+    differentiable: bool = False,
+) -> Prediction:
+    """Energy of each structure and, if wanted, its derivatives.
+
+    Forces are -dE/dR. Stress is (dE/dstrain)/volume for a symmetric strain of cell and positions
+    together, so a stretched crystal has positive stress, as in ASE.
+
+    Args:
+        energy_of: maps a graph to energies, differentiable in `positions` and `cell`.
+        graph: S structures, N atoms; is not changed.
+        want: any of "energy", "forces", "stress".
+        differentiable: keep the graph of operations, so that a loss on forces and stress can be
+            differentiated with respect to the weights; the results are detached otherwise.
+
+    Returns:
+        energy [S] eV, atom_energies [N] eV, forces [N, 3] eV/Å, stress [S, 3, 3] eV/Å³. Where a
+        batch also has structures that are not periodic in three directions, their stress is NaN.
+
+    Raises:
+        PropertyError: stress is wanted and no structure is periodic in three directions.
+        UnknownNameError: `want` names something else.
+
+    Source: Knuth et al., Comput. Phys. Commun. 190, 33 (2015), eq. 10.
+    """
+    for name in want:
+        lookup(WANTED, name, "result", "predict")
+    periodic = graph.pbc.all(dim=1)
+    if "stress" in want and not bool(periodic.any()):
+        raise PropertyError(
+            "stress is defined only for structures that are periodic in three directions; "
+            f"pbc is {graph.pbc.tolist()}. Ask for energy and forces only."
+        )
+    if not {"forces", "stress"} & set(want):
+        with torch.set_grad_enabled(differentiable):
+            energy = energy_of(graph)
+        return Prediction(energy.structures, energy.atoms, None, None)
+    with torch.enable_grad():
+        return _differentiate(energy_of, graph, want, differentiable)
+
+
+def _differentiate(
+    energy_of: EnergyFunction, graph: AtomicGraph, want: Sequence[str], differentiable: bool
+) -> Prediction:
+    positions = graph.positions.detach().requires_grad_(True)
+    moved = graph._replace(positions=positions)
+    variables = [positions]
+    if "stress" in want:
+        strain = graph.cell.new_zeros(graph.cell.shape).requires_grad_(True)
+        variables.append(strain)
+        moved = apply_strain(moved, 0.5 * (strain + strain.transpose(1, 2)))
+    energy = energy_of(moved)
+    gradients = torch.autograd.grad(
+        energy.structures.sum(),
+        variables,
+        create_graph=differentiable,
+        materialize_grads=True,
+    )
+    stress = None
+    if "stress" in want:
+        periodic = graph.pbc.all(dim=1)
+        volume = torch.where(periodic, volumes(graph), torch.ones_like(graph.cell[:, 0, 0]))
+        stress = gradients[1] / volume[:, None, None]
+        stress = torch.where(periodic[:, None, None], stress, torch.full_like(stress, torch.nan))
+    forces = -gradients[0] if "forces" in want else None
+    if differentiable:
+        return Prediction(energy.structures, energy.atoms, forces, stress)
+    atoms = None if energy.atoms is None else energy.atoms.detach()
+    return Prediction(energy.structures.detach(), atoms, forces, stress)
+
+
+def apply_strain(graph: AtomicGraph, strain: Tensor) -> AtomicGraph:
+    """Strain cell and positions together: x -> x (1 + strain).
+
+    Args:
+        graph: S structures.
+        strain: [S, 3, 3], symmetric.
+    """
+    strain_of_atom = strain.index_select(0, graph.batch)
+    positions = graph.positions + torch.einsum("ni,nij->nj", graph.positions, strain_of_atom)
+    return graph._replace(positions=positions, cell=graph.cell + graph.cell @ strain)
+
+
+def hessian(energy_of: EnergyFunction, graph: AtomicGraph) -> Tensor:
+    """Second derivatives of the energy of one structure, row by row.
+
+    Args:
+        energy_of: as in `predict`.
+        graph: one structure with N atoms; edges are kept fixed, which is exact with a cutoff
+            function that vanishes at the edge of the list.
+
+    Returns:
+        [3N, 3N] eV/Å²; row and column 3 i + a belong to direction a of atom i.
+
+    Raises:
+        DataError: the graph holds more than one structure.
+    """
+    if graph.n_structures != 1:
+        raise DataError(f"hessian takes one structure, got {graph.n_structures}; use graph.split")
+    with torch.enable_grad():
+        positions = graph.positions.detach().requires_grad_(True)
+        energy = energy_of(graph._replace(positions=positions)).structures.sum()
+        (gradient,) = torch.autograd.grad(
+            energy, positions, create_graph=True, materialize_grads=True
+        )
+        if not gradient.requires_grad:
+            return torch.zeros(positions.numel(), positions.numel(), dtype=positions.dtype)
+        rows = [
+            torch.autograd.grad(
+                component, positions, retain_graph=True, materialize_grads=True
+            )[0].reshape(-1)
+            for component in gradient.reshape(-1)
+        ]
+    return torch.stack(rows)

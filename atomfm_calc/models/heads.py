@@ -1,0 +1,37 @@
+"""Heads: from atom features to a property of one dataset at one level of theory."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from atomfm_calc.models.architecture import EnergyHeadConfig
+from atomfm_calc.sample import MAX_ATOMIC_NUMBER
+
+
+class EnergyHead(nn.Module):
+    """Atom energy = reference energy of the element + scale x network(features).
+
+    References and scale are float64 buffers fitted to the training data, never trained.
+    """
+
+    references: Tensor
+    scale: Tensor
+
+    def __init__(self, n_features: int, config: EnergyHeadConfig) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        width = n_features
+        for hidden in config.hidden:
+            layers += [nn.Linear(width, hidden), nn.SiLU()]
+            width = hidden
+        layers.append(nn.Linear(width, 1))
+        self.network = nn.Sequential(*layers)
+        zeros = torch.zeros(MAX_ATOMIC_NUMBER + 1, dtype=torch.float64)
+        self.register_buffer("references", zeros)
+        self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+
+    def forward(self, scalars: Tensor, atomic_numbers: Tensor) -> Tensor:
+        """Features [N, F] and elements [N] -> atom energies [N] eV, float64."""
+        raw = self.network(scalars)[:, 0].to(torch.float64)
+        return self.references.index_select(0, atomic_numbers) + self.scale * raw

@@ -1,0 +1,59 @@
+"""Screened nuclear repulsion (Ziegler, Biersack, Littmark) at short range.
+
+J. F. Ziegler, J. P. Biersack, U. Littmark, "The Stopping and Range of Ions in Solids", 1985. A
+polynomial envelope takes it to zero, with two derivatives, at the sum of the covalent radii, so
+that bonds are left to the network and only collisions are kept from falling into a hole.
+"""
+
+from __future__ import annotations
+
+import torch
+from ase.data import covalent_radii
+from ase.units import Bohr, Hartree
+from torch import Tensor, nn
+
+from atomfm_calc.graph import AtomicGraph, edge_vectors
+from atomfm_calc.kernels.scatter import sum_to_rows
+from atomfm_calc.models.radial import polynomial_envelope
+from atomfm_calc.sample import MAX_ATOMIC_NUMBER
+
+SCREENING_AMPLITUDES = (0.18175, 0.50986, 0.28022, 0.02817)
+SCREENING_EXPONENTS = (3.19980, 0.94229, 0.40290, 0.20162)
+LENGTH_FACTOR = 0.88534 * Bohr
+"""Å; the screening length is this over (Z_i^0.23 + Z_j^0.23)."""
+UNKNOWN_RADIUS = 1.5
+"""Å, for elements beyond the table of covalent radii (Cordero et al., 2008)."""
+
+
+class ZBLRepulsion(nn.Module):
+    """Pair energy of close atoms; has no parameters to train."""
+
+    radii: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        radii = [float(radius) for radius in covalent_radii[: MAX_ATOMIC_NUMBER + 1]]
+        radii = [radius if radius > 0.25 else UNKNOWN_RADIUS for radius in radii]
+        self.register_buffer("radii", torch.tensor(radii), persistent=False)
+
+    def forward(self, graph: AtomicGraph) -> Tensor:
+        """Half of each pair energy at each of its two atoms: [N] eV."""
+        center, neighbor = graph.edge_index
+        distances = torch.linalg.vector_norm(edge_vectors(graph), dim=1)
+        z_center = graph.atomic_numbers.index_select(0, center)
+        z_neighbor = graph.atomic_numbers.index_select(0, neighbor)
+        reach = (self.radii[z_center] + self.radii[z_neighbor]).to(distances.dtype)
+        close = (distances < reach).nonzero()[:, 0]  # few edges, so the rest is left out
+        distances, reach = distances.index_select(0, close), reach.index_select(0, close)
+        z_center, z_neighbor = z_center[close].to(distances.dtype), z_neighbor[close].to(reach.dtype)
+        screening_length = LENGTH_FACTOR / (z_center**0.23 + z_neighbor**0.23)
+        reduced = distances / screening_length
+        screening = sum(
+            amplitude * torch.exp(-exponent * reduced)
+            for amplitude, exponent in zip(
+                SCREENING_AMPLITUDES, SCREENING_EXPONENTS, strict=True
+            )
+        )
+        pair_energy = Hartree * Bohr * z_center * z_neighbor / distances * screening
+        pair_energy = pair_energy * polynomial_envelope(distances / reach)
+        return sum_to_rows(0.5 * pair_energy, center[close], graph.atomic_numbers.shape[0])

@@ -1,0 +1,136 @@
+"""Model file: safetensors with a strict, versioned JSON header. Never pickle.
+
+The header holds `format`, `format_version`, `architecture` (JSON) and `heads` (JSON list of names).
+A file of an older version is brought up by one function per step in `UPGRADES`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from atomfm_calc.config import config_to_dict, parse_config
+from atomfm_calc.errors import ConfigError, WeightsError
+from atomfm_calc.models.architecture import Architecture
+from atomfm_calc.models.foundation import FoundationModel
+
+FORMAT = "atomfm-model"
+FORMAT_VERSION = 1
+WEIGHTS_FILE = "model.safetensors"
+"""Name of the file inside a model folder."""
+
+State = dict[str, Tensor]
+Header = dict[str, Any]
+UPGRADES: dict[int, Callable[[Header, State], tuple[Header, State]]] = {}
+"""From version n to n + 1: header and tensors -> header and tensors."""
+
+
+def save_weights(model: FoundationModel, path: str | Path) -> str:
+    """Write the model, weights in float32 and references in float64; returns the file's SHA-256.
+
+    Args:
+        model: is not changed.
+        path: the file to write, usually `folder / WEIGHTS_FILE`.
+    """
+    header = {
+        "format": FORMAT,
+        "format_version": str(FORMAT_VERSION),
+        "architecture": json.dumps(config_to_dict(model.architecture)),
+        "heads": json.dumps(list(model.head_names)),
+    }
+    state = {
+        name: (tensor if _is_float64_buffer(name) else tensor.to(torch.float32)).detach().cpu()
+        for name, tensor in model.state_dict().items()
+    }
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, metadata=header)
+    return sha256_of(path)
+
+
+def load_weights(path: str | Path, kernel: str = "reference") -> FoundationModel:
+    """Build the model that a file describes and fill in its weights.
+
+    Args:
+        path: a file written by `save_weights`.
+        kernel: key of `KERNELS`.
+
+    Returns:
+        the model on the CPU, in float32 (references float64), in evaluation mode, frozen.
+
+    Raises:
+        WeightsError: no such file, damaged, another format, a newer version, or tensors that do not
+            match the header.
+    """
+    header, state = read_file(path)
+    try:
+        architecture = parse_config(Architecture, header["architecture"], origin=str(path))
+    except ConfigError as error:
+        raise WeightsError(f"the header is not one of atomfm's: {error}") from error
+    model = FoundationModel(architecture, header["heads"], kernel)
+    expected = model.state_dict()
+    missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
+    if missing or extra:
+        raise WeightsError(f"{path}: missing tensors {missing}, unknown tensors {extra}")
+    for name, tensor in state.items():
+        if tensor.shape != expected[name].shape:
+            raise WeightsError(
+                f"{path}: {name} has shape {tuple(tensor.shape)}; "
+                f"the header asks for {tuple(expected[name].shape)}"
+            )
+        if not torch.isfinite(tensor).all():
+            raise WeightsError(f"{path}: {name} holds values that are not finite")
+    model.load_state_dict(state)
+    return model.eval().requires_grad_(False)
+
+
+def read_file(path: str | Path) -> tuple[Header, State]:
+    """Header (parsed, upgraded to `FORMAT_VERSION`) and tensors of a model file; see errors above."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise WeightsError(f"there is no model file {path}") from error
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise WeightsError(
+            f"{path}: format is {metadata.get('format')!r}, not {FORMAT!r}; "
+            "was it written by atomfm?"
+        )
+    try:
+        version = int(metadata["format_version"])
+        header: Header = {
+            "architecture": json.loads(metadata["architecture"]),
+            "heads": json.loads(metadata["heads"]),
+        }
+    except (KeyError, ValueError) as error:
+        raise WeightsError(f"{path}: the header is incomplete: {error}") from error
+    if version > FORMAT_VERSION:
+        raise WeightsError(
+            f"{path} has format version {version}; this atomfm reads up to {FORMAT_VERSION}. "
+            "Upgrade atomfm."
+        )
+    for step in range(version, FORMAT_VERSION):
+        header, state = UPGRADES[step](header, state)
+    return header, state
+
+
+def sha256_of(path: str | Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _is_float64_buffer(name: str) -> bool:
+    return name.endswith((".references", ".scale"))

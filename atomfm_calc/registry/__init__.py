@@ -1,0 +1,3 @@
+"""Models by name and their cards."""
+
+from __future__ import annotations
