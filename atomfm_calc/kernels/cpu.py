@@ -13,6 +13,7 @@ S, V, W, U: states [N, 3F], vectors [N, 3, F], filters [E, 3F], directions [E, 3
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numba
@@ -59,7 +60,7 @@ class _MessagesGradient(torch.autograd.Function):
         *tensors, sides = inputs
         ctx.save_for_backward(*tensors)
         ctx.sides = sides
-        results = tuple(_zeros(tensor) for tensor in tensors[:4])
+        results = tuple(_new(tensors))
         _set_threads()
         _gradient(*_arrays(*tensors), *sides.by_neighbor, *_arrays(*results))
         return results
@@ -69,7 +70,7 @@ class _MessagesGradient(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
         upstream = _arrays(*gradients)
-        results = tuple(_zeros(tensor) for tensor in tensors)
+        results = (*_new(tensors), *(torch.zeros(t.shape, dtype=t.dtype) for t in tensors[4:]))
         out = _arrays(*results)
         _set_threads()
         _second_by_neighbor(*_arrays(*tensors), *upstream, *ctx.sides.by_neighbor, *out[:4])
@@ -101,8 +102,11 @@ def painn_messages(
     return result
 
 
-def _zeros(like: Tensor) -> Tensor:
-    return torch.zeros(like.shape, dtype=like.dtype)
+def _new(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Room for the gradients of S, V (added up: zeros) and W, U (each edge written once)."""
+    makers = (torch.zeros, torch.zeros, torch.empty, torch.empty)
+    pairs = zip(makers, tensors[:4], strict=True)
+    return [make(tensor.shape, dtype=tensor.dtype) for make, tensor in pairs]
 
 
 def _arrays(*tensors: Tensor) -> list[Array]:
