@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from atomfm_calc.errors import DataError, PropertyError, lookup
 from atomfm_calc.graph import AtomicGraph, volumes
-from atomfm_calc.models.foundation import EnergyFunction
+from atomfm_calc.models.foundation import Energy, EnergyFunction, FoundationModel
 
 WANTED: dict[str, str] = {
     "energy": "energy of each structure",
@@ -62,37 +62,88 @@ def predict(
 
     Source: Knuth et al., Comput. Phys. Commun. 190, 33 (2015), eq. 10.
     """
-    for name in want:
-        lookup(WANTED, name, "result", "predict")
-    periodic = graph.pbc.all(dim=1)
-    if "stress" in want and not bool(periodic.any()):
-        raise PropertyError(
-            "stress is defined only for structures that are periodic in three directions; "
-            f"pbc is {graph.pbc.tolist()}. Ask for energy and forces only."
-        )
+    _check_want(graph, want)
     if not {"forces", "stress"} & set(want):
         with torch.set_grad_enabled(differentiable):
             energy = energy_of(graph)
         return Prediction(energy.structures, energy.atoms, None, None)
     with torch.enable_grad():
-        return _differentiate(energy_of, graph, want, differentiable)
+        moved, variables = _with_variables(graph, want)
+        keep: Literal["nothing", "derivatives"] = "derivatives" if differentiable else "nothing"
+        prediction = _derive(energy_of(moved), variables, graph, want, keep)
+    return prediction if differentiable else _detached(prediction)
 
 
-def _differentiate(
-    energy_of: EnergyFunction, graph: AtomicGraph, want: Sequence[str], differentiable: bool
-) -> Prediction:
+def predict_heads(
+    model: FoundationModel,
+    graph: AtomicGraph,
+    heads: Sequence[str],
+    want: Sequence[str] = ("energy",),
+) -> dict[str, Prediction]:
+    """`predict` for several heads from one backbone pass; the results are detached.
+
+    Args:
+        model: has the heads.
+        graph: S structures, N atoms; is not changed.
+        heads: names; one backward pass each if derivatives are wanted.
+        want: as in `predict`.
+
+    Raises:
+        PropertyError, UnknownNameError: as in `predict`, or no such head.
+    """
+    _check_want(graph, want)
+    if not {"forces", "stress"} & set(want):
+        with torch.no_grad():
+            energies = model.energies(graph, heads)
+        return {
+            name: Prediction(energy.structures, energy.atoms, None, None)
+            for name, energy in energies.items()
+        }
+    with torch.enable_grad():
+        moved, variables = _with_variables(graph, want)
+        energies = model.energies(moved, heads)
+        return {
+            name: _detached(_derive(energy, variables, graph, want, keep="values"))
+            for name, energy in energies.items()
+        }
+
+
+def _check_want(graph: AtomicGraph, want: Sequence[str]) -> None:
+    for name in want:
+        lookup(WANTED, name, "result", "predict")
+    if "stress" in want and not bool(graph.pbc.all(dim=1).any()):
+        raise PropertyError(
+            "stress is defined only for structures that are periodic in three directions; "
+            f"pbc is {graph.pbc.tolist()}. Ask for energy and forces only."
+        )
+
+
+def _with_variables(
+    graph: AtomicGraph, want: Sequence[str]
+) -> tuple[AtomicGraph, dict[str, Tensor]]:
+    """A graph that depends on fresh variables, and these: positions and, if wanted, a strain."""
     positions = graph.positions.detach().requires_grad_(True)
     moved = graph._replace(positions=positions)
-    variables = [positions]
+    variables = {"forces": positions}
     if "stress" in want:
         strain = graph.cell.new_zeros(graph.cell.shape).requires_grad_(True)
-        variables.append(strain)
+        variables["stress"] = strain
         moved = apply_strain(moved, 0.5 * (strain + strain.transpose(1, 2)))
-    energy = energy_of(moved)
+    return moved, variables
+
+
+def _derive(
+    energy: Energy,
+    variables: dict[str, Tensor],
+    graph: AtomicGraph,
+    want: Sequence[str],
+    keep: Literal["nothing", "values", "derivatives"],
+) -> Prediction:
     gradients = torch.autograd.grad(
         energy.structures.sum(),
-        variables,
-        create_graph=differentiable,
+        list(variables.values()),
+        retain_graph=keep != "nothing",
+        create_graph=keep == "derivatives",
         materialize_grads=True,
     )
     stress = None
@@ -102,10 +153,11 @@ def _differentiate(
         stress = gradients[1] / volume[:, None, None]
         stress = torch.where(periodic[:, None, None], stress, torch.full_like(stress, torch.nan))
     forces = -gradients[0] if "forces" in want else None
-    if differentiable:
-        return Prediction(energy.structures, energy.atoms, forces, stress)
-    atoms = None if energy.atoms is None else energy.atoms.detach()
-    return Prediction(energy.structures.detach(), atoms, forces, stress)
+    return Prediction(energy.structures, energy.atoms, forces, stress)
+
+
+def _detached(prediction: Prediction) -> Prediction:
+    return Prediction(*(None if field is None else field.detach() for field in prediction))
 
 
 def apply_strain(graph: AtomicGraph, strain: Tensor) -> AtomicGraph:

@@ -105,10 +105,19 @@ class FoundationModel(nn.Module):
 
     def energy(self, graph: AtomicGraph, head: str) -> Energy:
         """Energies according to one head."""
-        chosen = self.head(head)
-        atoms = chosen(self.features(graph).scalars, graph.atomic_numbers)
-        atoms = self._with_repulsion(atoms, graph)
-        return Energy(structures=sum_to_structures(atoms, graph), atoms=atoms)
+        return self.energies(graph, [head])[head]
+
+    def energies(self, graph: AtomicGraph, heads: Sequence[str]) -> dict[str, Energy]:
+        """Energies according to several heads, by name, from one backbone pass."""
+        chosen = {name: self.head(name) for name in heads}
+        scalars = self.features(graph).scalars
+        repulsion = self._repulsion_energies(graph)
+        result = {}
+        for name, head in chosen.items():
+            atoms = head(scalars, graph.atomic_numbers)
+            atoms = atoms if repulsion is None else atoms + repulsion
+            result[name] = Energy(structures=sum_to_structures(atoms, graph), atoms=atoms)
+        return result
 
     def energy_of(self, head: str) -> EnergyFunction:
         """`energy` for a fixed head, to be given to `predict`."""
@@ -131,7 +140,8 @@ class FoundationModel(nn.Module):
             members = (head_of_atom == index).nonzero()[:, 0]
             energies = head(scalars.index_select(0, members), graph.atomic_numbers[members])
             atoms = atoms.index_add(0, members, energies)
-        atoms = self._with_repulsion(atoms, graph)
+        repulsion = self._repulsion_energies(graph)
+        atoms = atoms if repulsion is None else atoms + repulsion
         return Energy(structures=sum_to_structures(atoms, graph), atoms=atoms)
 
     def energy_of_all_heads(self, graph: AtomicGraph) -> Tensor:
@@ -140,11 +150,12 @@ class FoundationModel(nn.Module):
         atoms = torch.stack(
             [head(scalars, graph.atomic_numbers) for head in self.heads.values()], dim=1
         )
-        if self.repulsion is not None:
-            atoms = atoms + self.repulsion(graph).to(torch.float64)[:, None]
+        repulsion = self._repulsion_energies(graph)
+        if repulsion is not None:
+            atoms = atoms + repulsion[:, None]
         return sum_to_structures(atoms, graph)
 
-    def _with_repulsion(self, atoms: Tensor, graph: AtomicGraph) -> Tensor:
+    def _repulsion_energies(self, graph: AtomicGraph) -> Tensor | None:
         if self.repulsion is None:
-            return atoms
-        return atoms + cast(Tensor, self.repulsion(graph)).to(torch.float64)
+            return None
+        return cast(Tensor, self.repulsion(graph)).to(torch.float64)
