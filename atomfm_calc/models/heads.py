@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Self
+
 import torch
 from torch import Tensor, nn
 
@@ -30,6 +33,14 @@ class EnergyHead(nn.Module):
         zeros = torch.zeros(MAX_ATOMIC_NUMBER + 1, dtype=torch.float64)
         self.register_buffer("references", zeros)
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow `.to` to another device, but keep references and scale in float64."""
+        exact = {name: getattr(self, name) for name in ("references", "scale")}
+        super()._apply(fn, recurse)
+        for name, value in exact.items():
+            setattr(self, name, value.to(getattr(self, name).device))
+        return self
 
     def forward(self, scalars: Tensor, atomic_numbers: Tensor) -> Tensor:
         """Features [N, F] and elements [N] -> atom energies [N] eV, float64."""

@@ -41,9 +41,6 @@ def polynomial_envelope(ratio: Tensor, power: int = 6) -> Tensor:
         ratio: [E], distance over cutoff, between 0 and 1.
         power: the p of the paper.
     """
-    return (
-        1.0
-        - 0.5 * (power + 1) * (power + 2) * ratio**power
-        + power * (power + 2) * ratio ** (power + 1)
-        - 0.5 * power * (power + 1) * ratio ** (power + 2)
-    )
+    # the paper's sum of powers, with its triple root at 1 taken out: exact to rounding there too
+    series = sum(0.5 * (k + 1) * (k + 2) * ratio**k for k in range(power))
+    return (1.0 - ratio) ** 3 * series
