@@ -55,6 +55,10 @@ class SetupError(AtomFMError, CalculatorSetupError):
     """A calculator that was built with arguments it does not have."""
 
 
+class UnknownArgumentError(SetupError, TypeError):
+    """A calculator argument that does not exist; says which one does."""
+
+
 class NonFiniteError(AtomFMError, CalculationFailed):
     """A calculation whose result is NaN or infinite."""
 

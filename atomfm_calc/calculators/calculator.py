@@ -1,0 +1,282 @@
+"""`FoundationCalc`: the ASE calculator of one model and one of its heads."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import ase
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from numpy.typing import NDArray
+
+from atomfm_calc import __version__
+from atomfm_calc.calculators.checks import check_periodic
+from atomfm_calc.calculators.comparison import HeadComparison, compare_heads
+from atomfm_calc.calculators.evaluator import Evaluator
+from atomfm_calc.calculators.packing import pack_model, unpack_model
+from atomfm_calc.calculators.setup import (
+    CalculatorSettings,
+    model_address,
+    prepare_model,
+    refuse_unknown_arguments,
+)
+from atomfm_calc.convert import charge_of, multiplicity_of, voigt_stress
+from atomfm_calc.errors import SetupError, StructureError, WeightsError
+from atomfm_calc.registry.card import HeadInfo, ModelCard
+from atomfm_calc.registry.catalog import LoadedModel
+
+DEFAULT_MODEL = "painn-lead"
+
+
+class FoundationCalc(Calculator):
+    """ASE calculator: energy, free_energy, energies, forces and stress of one head.
+
+    Units are ASE's: eV, eV/Å, eV/Å³ (tension positive, Voigt order xx, yy, zz, yz, xz, xy).
+    `free_energy` equals `energy`. Stress needs three periodic directions. The caller's atoms are
+    never changed. Charge (e) and multiplicity (2S+1) come from the arguments or from `atoms.info`
+    ("charge"; "multiplicity", "spin_multiplicity" or "spin"), 0 and 1 if neither says.
+
+    float32 is meant for dynamics and relaxation; use float64 for phonons, Hessians and other
+    small differences.
+
+    Attributes:
+        card: `ModelCard` of the model.
+        head: name of the head in use.
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+    ]
+
+    def __init__(
+        self,
+        model: str | Path | LoadedModel = DEFAULT_MODEL,
+        *,
+        head: str | None = None,
+        device: str | torch.device = "auto",
+        default_dtype: str | torch.dtype = "float32",
+        charge: int | None = None,
+        multiplicity: int | None = None,
+        kernel: str | None = None,
+        skin: float = 0.5,
+        allow_unseen_elements: bool = False,
+        **unknown: object,
+    ) -> None:
+        """Load the model and say in one log line what computes.
+
+        Args:
+            model: a shipped name, a model folder, or a model from `load_model` (which several
+                calculators may share).
+            head: name of a head (`calc.heads` lists them); None: the card's default.
+            device: "auto", "cpu", "cuda", "cuda:N".
+            default_dtype: "float32" or "float64", of the network; sums are float64 in both.
+            charge: total charge of every structure, e.
+            multiplicity: 2S+1 of every structure.
+            kernel: how neighbors are summed; None: the fastest for the device.
+            skin: Å, reuse of neighbor lists; no result depends on it.
+            allow_unseen_elements: compute elements that the head was not trained on.
+            unknown: refused; named in the error.
+
+        Raises:
+            UnknownArgumentError, SetupError: an argument that does not exist or cannot be.
+            UnknownNameError: no such model, head or kernel.
+            WeightsError, ConfigError: a damaged model.
+        """
+        settings = CalculatorSettings(
+            head=head,
+            device=str(device),
+            default_dtype=str(default_dtype).removeprefix("torch."),
+            charge=charge,
+            multiplicity=multiplicity,
+            kernel=kernel,
+            skin=skin,
+            allow_unseen_elements=allow_unseen_elements,
+        )
+        known = ("model", *(field.name for field in fields(CalculatorSettings)))
+        refuse_unknown_arguments(unknown, known)
+        self._build(prepare_model(model, settings), settings)
+        self._evaluator.announce()
+
+    def _build(self, loaded: LoadedModel, settings: CalculatorSettings) -> None:
+        Calculator.__init__(self)
+        self._evaluator = Evaluator(loaded, settings)
+        self._watched: tuple[int | None, int | None] = (None, None)
+        self.parameters.update(self.todict())
+
+    @property
+    def card(self) -> ModelCard:
+        """Card of the model."""
+        return self._evaluator.card
+
+    @property
+    def head(self) -> str:
+        """Name of the head in use."""
+        return self._evaluator.head
+
+    @property
+    def heads(self) -> dict[str, HeadInfo]:
+        """Card of every head of the model by name."""
+        return dict(self.card.heads)
+
+    @property
+    def kernel(self) -> str:
+        """Name of the kernel in use."""
+        return self._evaluator.model.kernel
+
+    def _get_name(self) -> str:
+        return "atomfm"
+
+    def set(self, **kwargs: object) -> dict[str, Any]:
+        """Refuse every change: build another calculator instead.
+
+        Raises:
+            SetupError: anything is to be set.
+        """
+        if kwargs:
+            raise SetupError(
+                f"cannot set {', '.join(kwargs)} on a FoundationCalc; build a new one, for "
+                "example FoundationCalc(model, head=...)"
+            )
+        return {}
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """What changed since the last calculation; charge and multiplicity in `info` count."""
+        changes: list[str] = list(super().check_state(atoms, tol=tol))
+        if (charge_of(atoms), multiplicity_of(atoms)) != self._watched:
+            changes.append("info")
+        return changes
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = tuple(all_changes),
+    ) -> None:
+        """Fill `results`: energies always, forces and stress when asked for.
+
+        Raises:
+            StructureError, UnsupportedElementError, ChargeError: nothing can be computed.
+            PropertyError: stress is asked for without three periodic directions.
+            NonFiniteError, InsufficientMemoryError: the calculation failed.
+        """
+        self.results = {}
+        Calculator.calculate(self, atoms, list(properties), list(system_changes))
+        if self.atoms is None:
+            raise StructureError("no structure to compute; give atoms")
+        self._watched = (None, None)
+        wanted = ["energy"]
+        if "forces" in properties or "stress" in properties:
+            wanted.append("forces")
+        if "stress" in properties:
+            check_periodic(self.atoms)
+            wanted.append("stress")
+        graph = self._evaluator.graph(self.atoms, self.head)
+        (result,) = self._evaluator.evaluate(graph, self.head, wanted)
+        self._watched = (charge_of(self.atoms), multiplicity_of(self.atoms))
+        self.results = {
+            "energy": result.energy,
+            "free_energy": result.energy,
+            "energies": result.atom_energies,
+        }
+        if result.forces is not None:
+            self.results["forces"] = result.forces
+        if result.stress is not None:
+            self.results["stress"] = voigt_stress(result.stress)
+
+    def evaluate_heads(
+        self, atoms: Atoms, heads: str | Sequence[str] = "all", *, forces: bool = True
+    ) -> HeadComparison:
+        """Every head on one structure from one backbone pass; see `comparison.compare_heads`."""
+        return compare_heads(self._evaluator, atoms, heads, forces=forces)
+
+    def get_hessian(self, atoms: Atoms) -> NDArray[np.float64]:
+        """Second derivatives [3N, 3N] of the energy, eV/Å²; use default_dtype="float64"."""
+        return self._evaluator.hessian(self._evaluator.graph(atoms, self.head), self.head)
+
+    def estimate_memory_GiB(self, atoms: Atoms) -> float:  # noqa: N802
+        """Memory that forces of this structure need, roughly, beyond the model itself."""
+        graph = self._evaluator.graph(atoms, self.head)
+        return self._evaluator.estimated_memory_GiB(graph.edge_index.shape[1])
+
+    def fingerprint(self) -> dict[str, str]:
+        """What made a number: model, weights, head, precision, kernel, device, versions."""
+        return {
+            "model": self.card.label,
+            "weights_sha256": self.card.weights_sha256,
+            "head": self.head,
+            "default_dtype": self._evaluator.settings.default_dtype,
+            "kernel": self.kernel,
+            "device": str(self._evaluator.device),
+            "atomfm": __version__,
+            "torch": torch.__version__,
+            "ase": ase.__version__,
+        }
+
+    def todict(self, skip_default: bool = True) -> dict[str, Any]:
+        """What `fromdict` needs to build this calculator again, ready for JSON."""
+        return {
+            "model": model_address(self._evaluator.loaded),
+            "weights_sha256": self.card.weights_sha256,
+            **asdict(self._evaluator.settings),
+            "head": self.head,
+            "kernel": self.kernel,
+        }
+
+    @classmethod
+    def fromdict(cls, content: Mapping[str, Any]) -> FoundationCalc:
+        """The calculator that `todict` described.
+
+        Raises:
+            WeightsError: the model of that name now has other weights.
+        """
+        arguments = dict(content)
+        expected = arguments.pop("weights_sha256", None)
+        calc = cls(**arguments)
+        if expected is not None and calc.card.weights_sha256 != expected:
+            raise WeightsError(
+                f"{arguments['model']} has weights {calc.card.weights_sha256}, the description "
+                f"asks for {expected}: the model was trained again"
+            )
+        return calc
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "model": pack_model(self._evaluator.loaded),
+            "settings": self._evaluator.settings,
+            "atoms": self.atoms,
+            "results": self.results,
+            "watched": self._watched,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        settings = state["settings"]
+        loaded = unpack_model(state["model"], kernel="reference")
+        self._restore(prepare_model(loaded, settings), state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> FoundationCalc:
+        """A calculator with its own cache and results; the frozen weights are shared."""
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        state = {
+            "settings": self._evaluator.settings,
+            "atoms": None if self.atoms is None else self.atoms.copy(),
+            "results": copy.deepcopy(self.results, memo),
+            "watched": self._watched,
+        }
+        twin._restore(self._evaluator.loaded, state)
+        return twin
+
+    def _restore(self, loaded: LoadedModel, state: dict[str, Any]) -> None:
+        self._build(loaded, state["settings"])
+        self.atoms, self.results = state["atoms"], state["results"]
+        self._watched = state["watched"]

@@ -1,0 +1,226 @@
+"""`Evaluator`: structures in, NumPy results out; what the calculator and the batched door share."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from ase import Atoms
+from numpy.typing import NDArray
+
+from atomfm_calc.calculators.checks import (
+    charge_state,
+    check_distances,
+    check_elements,
+    check_structure,
+)
+from atomfm_calc.calculators.setup import CalculatorSettings, resolve_head
+from atomfm_calc.errors import InsufficientMemoryError, NonFiniteError
+from atomfm_calc.graph import AtomicGraph
+from atomfm_calc.models.derivatives import Prediction, hessian, predict, predict_heads
+from atomfm_calc.neighbors import SkinCache, graph_from_arrays
+from atomfm_calc.registry.catalog import LoadedModel
+
+logger = logging.getLogger(__name__)
+
+Array = NDArray[np.float64]
+Result = TypeVar("Result")
+
+ARRAYS_PER_EDGE = 6
+"""Arrays [E, 3F] that one layer keeps for the gradient; measured with the reference kernel."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StructureResult:
+    """What a head says about one structure."""
+
+    energy: float
+    """eV"""
+    atom_energies: Array
+    """[N] eV, adding up to `energy`"""
+    forces: Array | None = None
+    """[N, 3] eV/Å; None if not asked for"""
+    stress: Array | None = None
+    """[3, 3] eV/Å³, tension positive; None if not asked for or not periodic in three directions"""
+
+
+class Evaluator:
+    """A loaded model and how it is to be used."""
+
+    def __init__(self, loaded: LoadedModel, settings: CalculatorSettings) -> None:
+        """Announce the model in one log line.
+
+        Args:
+            loaded: from `prepare_model` with the same settings.
+            settings: the head is resolved here.
+        """
+        self.loaded = loaded
+        self.settings = settings
+        self.model, self.card = loaded.model, loaded.card
+        self.head = resolve_head(loaded.card, settings.head)
+        self.device = next(self.model.backbone.parameters()).device
+        self.dtype = self.model.dtype
+        self.cache = SkinCache(self.model.cutoff, settings.skin)
+
+    def announce(self) -> None:
+        """Name model, head, theory, kernel, precision and device in one log line."""
+        logger.info(
+            "%s, head %s (%s), kernel %s, %s on %s",
+            self.card.label,
+            self.head,
+            self.card.heads[self.head].theory,
+            self.model.kernel,
+            self.settings.default_dtype,
+            self.device,
+        )
+
+    def graph(self, atoms: Atoms, head: str, cache: SkinCache | None = None) -> AtomicGraph:
+        """The checked graph of a structure, on the model's device.
+
+        Args:
+            atoms: is not changed.
+            head: elements, charge and multiplicity are checked for this head.
+            cache: neighbor list to reuse; None: the evaluator's own.
+
+        Raises:
+            StructureError, UnsupportedElementError, ChargeError: see `checks`.
+        """
+        check_structure(atoms)
+        charge, multiplicity = self.admit(atoms, head)
+        positions, cell, pbc = atoms.get_positions(), np.array(atoms.cell.array), atoms.get_pbc()
+        edges = (cache or self.cache).edges(positions, cell, pbc)
+        # a molecule far from the origin loses digits in float32; energies do not see the shift
+        centered = positions - positions.mean(axis=0)
+        graph = graph_from_arrays(
+            atoms.numbers.astype(np.int64),
+            centered,
+            cell,
+            pbc,
+            edges,
+            charge=charge,
+            multiplicity=multiplicity,
+            dtype=self.dtype,
+        )
+        check_distances(graph)
+        return graph.to(self.device)
+
+    def admit(self, atoms: Atoms, head: str) -> tuple[int, int]:
+        """Charge and multiplicity to compute, if the head may compute the structure at all.
+
+        Raises:
+            UnsupportedElementError, ChargeError: it may not.
+        """
+        if not self.settings.allow_unseen_elements:
+            check_elements(atoms, self.card, head)
+        settings = self.settings
+        return charge_state(atoms, settings.charge, settings.multiplicity, self.card, head)
+
+    def evaluate(self, graph: AtomicGraph, head: str, want: Sequence[str]) -> list[StructureResult]:
+        """Results of one head for each structure of a graph, in order.
+
+        Raises:
+            PropertyError: stress is wanted and no structure is periodic in three directions.
+            NonFiniteError, InsufficientMemoryError: the calculation failed.
+        """
+        with self.memory_watched(graph):
+            prediction = predict(self.model.energy_of(head), graph, want)
+            return self._results(prediction, graph, head)
+
+    def evaluate_heads(
+        self, graph: AtomicGraph, heads: Sequence[str], want: Sequence[str]
+    ) -> dict[str, StructureResult]:
+        """Results of several heads for one structure, from one backbone pass; errors as above."""
+        with self.memory_watched(graph):
+            predictions = predict_heads(self.model, graph, heads, want)
+            return {
+                head: self._results(prediction, graph, head)[0]
+                for head, prediction in predictions.items()
+            }
+
+    def hessian(self, graph: AtomicGraph, head: str) -> Array:
+        """[3N, 3N] eV/Å² of one structure; errors as above."""
+        with self.memory_watched(graph):
+            result = _array(hessian(self.model.energy_of(head), graph))
+        return _finite({"hessian": result}, graph, head)["hessian"]
+
+    def reference_energy(self, atoms: Atoms, head: str) -> float:
+        """Sum of a head's element reference energies over the atoms, eV."""
+        references = self.model.head(head).references.cpu().numpy()
+        return float(references[atoms.numbers].sum())
+
+    def estimated_memory_GiB(self, n_edges: int) -> float:  # noqa: N802
+        """Memory that energy and forces need, roughly: the arrays over edges kept for the gradient."""
+        painn = self.model.architecture.painn
+        numbers = n_edges * 3 * painn.n_features * painn.n_layers * ARRAYS_PER_EDGE
+        return numbers * torch.finfo(self.dtype).bits / 8 / 2**30
+
+    @contextmanager
+    def memory_watched(self, graph: AtomicGraph) -> Iterator[None]:
+        """Turn running out of memory into an error that says how large the structure is.
+
+        Raises:
+            InsufficientMemoryError: names atoms, edges and the estimated need.
+        """
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                raise
+            n_atoms, n_edges = len(graph.atomic_numbers), graph.edge_index.shape[1]
+            raise InsufficientMemoryError(
+                f"{n_atoms} atoms with {n_edges} edges do not fit into the memory of "
+                f"{self.device}: about {self.estimated_memory_GiB(n_edges):.1f} GiB are needed for "
+                f"{self.settings.default_dtype}. Use a smaller cell, float32, or another device."
+            ) from error
+
+    def _results(
+        self, prediction: Prediction, graph: AtomicGraph, head: str
+    ) -> list[StructureResult]:
+        arrays = {
+            name: _array(value) for name, value in prediction._asdict().items() if value is not None
+        }
+        periodic = graph.pbc.all(dim=1).tolist()
+        if "stress" in arrays:  # NaN stands for "has none" in a batch
+            arrays["stress"][np.logical_not(periodic)] = 0.0
+        _finite(arrays, graph, head)
+        ends = np.cumsum(graph.n_atoms.tolist())
+        results = []
+        for index, end in enumerate(ends):
+            atoms = slice(end - int(graph.n_atoms[index]), end)
+            results.append(
+                StructureResult(
+                    energy=float(arrays["energy"][index]),
+                    atom_energies=arrays["atom_energies"][atoms],
+                    forces=arrays["forces"][atoms] if "forces" in arrays else None,
+                    stress=(
+                        arrays["stress"][index] if "stress" in arrays and periodic[index] else None
+                    ),
+                )
+            )
+        return results
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    return np.array(tensor.detach().cpu().numpy(), dtype=np.float64)
+
+
+def _finite(arrays: Mapping[str, Array], graph: AtomicGraph, head: str) -> Mapping[str, Array]:
+    broken = [name for name, values in arrays.items() if not np.isfinite(values).all()]
+    if broken:
+        raise NonFiniteError(
+            f"head {head!r} gave {', '.join(broken)} that are not finite for "
+            f"{graph.n_structures} structure(s) with {len(graph.atomic_numbers)} atoms; are the "
+            "positions sensible? Try default_dtype='float64'."
+        )
+    return arrays
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    return "can't allocate memory" in str(error)  # torch's CPU allocator has no class of its own

@@ -1,0 +1,41 @@
+"""A loaded model as plain data, so that calculators can be pickled and sent without any file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from atomfm_calc.config import config_to_dict, parse_config
+from atomfm_calc.models.architecture import Architecture
+from atomfm_calc.models.foundation import FoundationModel
+from atomfm_calc.registry.card import ModelCard
+from atomfm_calc.registry.catalog import LoadedModel
+
+
+def pack_model(loaded: LoadedModel) -> dict[str, Any]:
+    """Architecture, card and weights as text, numbers and NumPy arrays."""
+    model = loaded.model
+    return {
+        "architecture": config_to_dict(model.architecture),
+        "heads": list(model.head_names),
+        "state": {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()},
+        "card": config_to_dict(loaded.card),
+        "folder": str(loaded.folder),
+    }
+
+
+def unpack_model(packed: dict[str, Any], kernel: str) -> LoadedModel:
+    """The model that `pack_model` was given, on the CPU, with any kernel; reads no file."""
+    architecture = parse_config(Architecture, packed["architecture"], "the packed model")
+    model = FoundationModel(architecture, packed["heads"], kernel)
+    state = {name: torch.from_numpy(array.copy()) for name, array in packed["state"].items()}
+    for name, parameter in model.named_parameters():
+        parameter.data = parameter.data.to(state[name].dtype)
+    model.load_state_dict(state)
+    return LoadedModel(
+        model=model.eval().requires_grad_(False),
+        card=parse_config(ModelCard, packed["card"], "the packed card"),
+        folder=Path(packed["folder"]),
+    )
