@@ -36,7 +36,7 @@ class DataError(AtomFMError, ValueError):
 
 
 class StructureError(AtomFMError, InputError):
-    """A structure that no calculation is possible for: no atoms, NaN, overlapping atoms, flat cell."""
+    """A structure that nothing can be computed for: no atoms, NaN, overlapping atoms, flat cell."""
 
 
 class UnsupportedElementError(StructureError):
@@ -94,7 +94,7 @@ def lookup(table: Mapping[str, Entry], name: object, what: str, owner: str = "at
         owner: who has the table, for the message ("painn-lead").
 
     Raises:
-        UnknownNameError: `name` is not in the table; the message lists what is and the nearest name.
+        UnknownNameError: `name` is not in the table; the message lists all and the nearest name.
     """
     if isinstance(name, str) and name in table:
         return table[name]

@@ -189,7 +189,7 @@ def _check_parity(atoms: Atoms, charge: int, multiplicity: int | None, info: Hea
     possible = [value for value in info.multiplicities if value % 2 != n_electrons % 2]
     values = " or ".join(str(value) for value in sorted(possible)) or "none this head knows"
     raise ChargeError(
-        f"{formula} with charge {charge} has {n_electrons} electrons, so its multiplicity 2S+1 must "
-        f"be {kind}; it is {given}. Set multiplicity={values} (argument or "
+        f"{formula} with charge {charge} has {n_electrons} electrons, so its multiplicity 2S+1 "
+        f"must be {kind}; it is {given}. Set multiplicity={values} (argument or "
         "atoms.info['multiplicity']), or check the charge."
     )

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,7 +28,6 @@ from atomfm_calc.registry.catalog import LoadedModel
 logger = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
-Result = TypeVar("Result")
 
 ARRAYS_PER_EDGE = 6
 """Arrays [E, 3F] that one layer keeps for the gradient; measured with the reference kernel."""
@@ -154,7 +152,7 @@ class Evaluator:
         return float(references[atoms.numbers].sum())
 
     def estimated_memory_GiB(self, n_edges: int) -> float:  # noqa: N802
-        """Memory that energy and forces need, roughly: the arrays over edges kept for the gradient."""
+        """Memory for energy and forces, roughly: the arrays over edges kept for the gradient."""
         painn = self.model.architecture.painn
         numbers = n_edges * 3 * painn.n_features * painn.n_layers * ARRAYS_PER_EDGE
         return numbers * torch.finfo(self.dtype).bits / 8 / 2**30

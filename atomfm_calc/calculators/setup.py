@@ -1,4 +1,4 @@
-"""What a calculator is built from: settings, and the checks of model, head, device and precision."""
+"""What a calculator is built from: settings, and checks of model, head, device and precision."""
 
 from __future__ import annotations
 

@@ -157,7 +157,15 @@ def _derive(
 
 
 def _detached(prediction: Prediction) -> Prediction:
-    return Prediction(*(None if field is None else field.detach() for field in prediction))
+    def detach(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.detach()
+
+    return Prediction(
+        energy=prediction.energy.detach(),
+        atom_energies=detach(prediction.atom_energies),
+        forces=detach(prediction.forces),
+        stress=detach(prediction.stress),
+    )
 
 
 def apply_strain(graph: AtomicGraph, strain: Tensor) -> AtomicGraph:

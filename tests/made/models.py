@@ -25,7 +25,7 @@ def head_info(elements: tuple[str, ...], **changes: object) -> HeadInfo:
         "data": "none",
         "source": "tests",
         "licence": "BSD-3-Clause",
-        "elements": {symbol: 10 for symbol in elements},
+        "elements": dict.fromkeys(elements, 10),
         "n_structures": {"train": 10, "validation": 1, "test": 1},
         "periodicity": ("molecule", "3d"),
         "labels": {"energy": 10, "forces": 10},

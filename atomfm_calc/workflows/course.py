@@ -1,0 +1,93 @@
+"""The course of a dynamics run: a record now and then, to a trajectory, a table and the caller."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.io.trajectory import Trajectory
+
+STEP_KEY = "md_step"
+"""Key of `atoms.info` in the trajectory; a resumed run goes on from it."""
+
+
+class DynamicsStep(NamedTuple):
+    """What is recorded."""
+
+    step: int
+    time_fs: float
+    temperature_K: float  # noqa: N815
+    potential_energy_eV: float  # noqa: N815
+    kinetic_energy_eV: float  # noqa: N815
+    total_energy_eV: float  # noqa: N815
+    max_force_eV_per_angstrom: float  # noqa: N815
+
+
+class Course:
+    """Keeps, writes and tells the records of one run."""
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        timestep_fs: float,
+        trajectory: str | Path | None,
+        *,
+        resume: bool,
+        on_record: Callable[[DynamicsStep], None] | None,
+    ) -> None:
+        self.atoms, self.timestep_fs, self.on_record = atoms, timestep_fs, on_record
+        self.records: list[DynamicsStep] = []
+        self.last_step = 0
+        self.trajectory = self.table = self.writer = None
+        if trajectory is not None:
+            self.trajectory = Trajectory(str(trajectory), "a" if resume else "w")
+            table_path = Path(trajectory).with_suffix(".csv")
+            self.table = table_path.open("a" if resume else "w", encoding="utf-8", newline="")
+            self.writer = csv.writer(self.table)
+            if not resume:
+                self.writer.writerow(DynamicsStep._fields)
+
+    def record(self, step: int) -> None:
+        """Measure the present state and write it."""
+        potential = float(self.atoms.get_potential_energy())
+        kinetic = float(self.atoms.get_kinetic_energy())
+        record = DynamicsStep(
+            step=step,
+            time_fs=step * self.timestep_fs,
+            temperature_K=float(self.atoms.get_temperature()),
+            potential_energy_eV=potential,
+            kinetic_energy_eV=kinetic,
+            total_energy_eV=potential + kinetic,
+            max_force_eV_per_angstrom=float(np.linalg.norm(self.atoms.get_forces(), axis=1).max()),
+        )
+        self.records.append(record)
+        if self.trajectory is not None and self.table is not None and self.writer is not None:
+            self.atoms.info[STEP_KEY] = step
+            self.trajectory.write(self.atoms)
+            self.writer.writerow([f"{value:.10g}" for value in record])
+            self.table.flush()
+        if self.on_record is not None:
+            self.on_record(record)
+
+    def close(self) -> None:
+        """Close the files."""
+        if self.trajectory is not None and self.table is not None:
+            self.trajectory.close()
+            self.table.close()
+
+    def mean_temperature_K(self) -> float:  # noqa: N802
+        """Over the records after the first fifth."""
+        late = self.records[len(self.records) // 5 :]
+        return float(np.mean([record.temperature_K for record in late])) if late else 0.0
+
+    def drift_meV_per_atom_per_ps(self) -> float | None:  # noqa: N802
+        """Slope of the total energy; None for fewer than three records."""
+        if len(self.records) < 3:
+            return None
+        times_ps = np.array([record.time_fs for record in self.records]) * 1e-3
+        energies = np.array([record.total_energy_eV for record in self.records])
+        return float(np.polyfit(times_ps, energies, 1)[0]) * 1e3 / len(self.atoms)

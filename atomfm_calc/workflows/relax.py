@@ -1,0 +1,187 @@
+"""Relaxation of positions and, if wanted, of the cell.
+
+Convergence is decided here, not by ASE's optimizer: forces and stress each have their own limit,
+because a single limit on ASE's mixed cell "force" means another stress for another cell size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator
+from ase.filters import FrechetCellFilter
+from ase.io.trajectory import Trajectory
+from ase.optimize import BFGS, FIRE, LBFGS
+
+from atomfm_calc.errors import ConfigError, PropertyError, lookup
+from atomfm_calc.units import GPA
+from atomfm_calc.workflows.result import RelaxResult, with_results
+
+RELAX_OPTIMIZERS: dict[str, Callable[..., Any]] = {"fire": FIRE, "lbfgs": LBFGS, "bfgs": BFGS}
+"""FIRE is slow and hard to upset, LBFGS fast; BFGS keeps a full matrix: for small structures."""
+
+
+def _fixed(atoms: Atoms, pressure: float) -> Atoms:
+    return atoms
+
+
+def _full(atoms: Atoms, pressure: float) -> FrechetCellFilter:
+    return FrechetCellFilter(atoms, scalar_pressure=pressure)
+
+
+def _volume(atoms: Atoms, pressure: float) -> FrechetCellFilter:
+    return FrechetCellFilter(atoms, scalar_pressure=pressure, hydrostatic_strain=True)
+
+
+CELLS: dict[str, Callable[[Atoms, float], Any]] = {
+    "fixed": _fixed,
+    "full": _full,
+    "volume": _volume,
+}
+"""What may change beside the positions: nothing, the whole cell, the volume at constant shape."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelaxSettings:
+    """How to relax."""
+
+    cell: str = "fixed"
+    """Key of `CELLS`."""
+    optimizer: str = "lbfgs"
+    """Key of `RELAX_OPTIMIZERS`."""
+    max_force: float = 0.02
+    """eV/Å, limit for the largest force on an atom."""
+    max_stress: float = 6e-4
+    """eV/Å³ (0.1 GPa), limit for each stress component's deviation from the pressure."""
+    pressure_GPa: float = 0.0  # noqa: N815
+    """Compression is positive."""
+    max_steps: int = 500
+    """Optimizer steps, after which it ends unconverged."""
+
+    def __post_init__(self) -> None:
+        lookup(CELLS, self.cell, "cell")
+        lookup(RELAX_OPTIMIZERS, self.optimizer, "optimizer")
+        if self.max_force <= 0.0 or self.max_stress <= 0.0 or self.max_steps < 0:
+            raise ConfigError(
+                f"max_force {self.max_force}, max_stress {self.max_stress} and max_steps "
+                f"{self.max_steps} must be above 0"
+            )
+
+
+class RelaxStep(NamedTuple):
+    """What is reported at each step."""
+
+    n_steps: int
+    energy: float
+    """eV"""
+    max_force: float
+    """eV/Å"""
+    max_stress: float | None
+    """eV/Å³; None with a fixed cell"""
+
+
+def relax(
+    atoms: Atoms,
+    calculator: BaseCalculator,
+    settings: RelaxSettings | None = None,
+    *,
+    trajectory: str | Path | None = None,
+    on_step: Callable[[RelaxStep], None] | None = None,
+) -> RelaxResult:
+    """Minimize the energy from the given structure on.
+
+    Args:
+        atoms: is not changed; its constraints are kept.
+        calculator: any ASE calculator.
+        settings: None: the defaults.
+        trajectory: file (.traj) for all steps, replaced if present.
+        on_step: called with the state before the first and after each step.
+
+    Returns:
+        The result says whether it converged; not converging is not an error.
+
+    Raises:
+        PropertyError: a free cell of a structure that is not periodic in three directions.
+    """
+    settings = settings or RelaxSettings()
+    if settings.cell != "fixed" and not atoms.pbc.all():
+        raise PropertyError(
+            f"cell={settings.cell!r} needs a structure periodic in three directions; "
+            f"pbc is {atoms.pbc.tolist()}. Use cell='fixed'."
+        )
+    moving = atoms.copy()
+    moving.calc = calculator
+    states = _Recorder(moving, settings, trajectory, on_step)
+    target = CELLS[settings.cell](moving, settings.pressure_GPa * GPA)
+    optimizer = RELAX_OPTIMIZERS[settings.optimizer](target, logfile=None)
+    try:
+        first = last = states.record(0)
+        while not states.converged(last) and last.n_steps < settings.max_steps:
+            optimizer.step()
+            last = states.record(last.n_steps + 1)
+    finally:
+        states.close()
+    free_cell = settings.cell != "fixed"
+    converged = states.converged(last)
+    return RelaxResult(
+        atoms=with_results(moving),
+        converged=converged,
+        reason="converged" if converged else f"not converged after {settings.max_steps} steps",
+        n_steps=last.n_steps,
+        initial_energy=first.energy,
+        energy=last.energy,
+        max_force=last.max_force,
+        max_stress=last.max_stress,
+        volume_change=(
+            float(moving.get_volume() / atoms.get_volume()) - 1.0 if free_cell else None
+        ),
+    )
+
+
+class _Recorder:
+    """Measures each step, writes it and tells it."""
+
+    def __init__(
+        self,
+        atoms: Atoms,
+        settings: RelaxSettings,
+        trajectory: str | Path | None,
+        on_step: Callable[[RelaxStep], None] | None,
+    ) -> None:
+        self.atoms, self.settings, self.on_step = atoms, settings, on_step
+        self.trajectory = None if trajectory is None else Trajectory(str(trajectory), "w")
+
+    def record(self, n_steps: int) -> RelaxStep:
+        stress = None if self.settings.cell == "fixed" else self._stress_deviation()
+        forces = self.atoms.get_forces()
+        step = RelaxStep(
+            n_steps=n_steps,
+            energy=float(self.atoms.get_potential_energy()),
+            max_force=float(np.linalg.norm(forces, axis=1).max(initial=0.0)),
+            max_stress=stress,
+        )
+        if self.trajectory is not None:
+            self.trajectory.write(self.atoms)
+        if self.on_step is not None:
+            self.on_step(step)
+        return step
+
+    def converged(self, step: RelaxStep) -> bool:
+        small_stress = step.max_stress is None or step.max_stress <= self.settings.max_stress
+        return step.max_force <= self.settings.max_force and small_stress
+
+    def close(self) -> None:
+        if self.trajectory is not None:
+            self.trajectory.close()
+
+    def _stress_deviation(self) -> float:
+        stress = self.atoms.get_stress(voigt=False)
+        deviation = stress + self.settings.pressure_GPa * GPA * np.eye(3)
+        if self.settings.cell == "volume":
+            return float(abs(np.trace(deviation)) / 3.0)
+        return float(np.abs(deviation).max())
