@@ -1,0 +1,54 @@
+"""Importing does nothing: no torch, no default dtype, no seeds, no environment, no folders."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from tests.house.sources import ROOT, python_files
+
+MODULES = [
+    path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+    for path in python_files("atomfm_calc")
+    if not path.endswith("__main__.py")
+]
+
+WATCH = """
+import importlib, logging, os, random, sys
+import numpy, torch
+def state():
+    return (dict(os.environ), torch.get_default_dtype(), torch.get_num_threads(),
+            torch.initial_seed(), bytes(torch.get_rng_state().tolist()), random.getstate(),
+            numpy.random.get_state()[1].tolist(), torch.is_grad_enabled(),
+            torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision(),
+            list(logging.root.handlers), os.getcwd(), sorted(os.listdir(".")))
+before = state()
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+assert state() == before
+"""
+
+
+def _run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True
+    )
+
+
+def test_importing_the_package_loads_no_heavy_library() -> None:
+    code = "import sys, atomfm_calc; print({'torch', 'numba', 'scipy', 'ase'} & set(sys.modules))"
+    result = _run(code)
+    assert result.stdout.strip() == "set()", result.stderr
+
+
+def test_importing_the_calculator_loads_no_library_of_another_door() -> None:
+    others = "{'numba', 'matplotlib', 'matscipy', 'typer', 'torch.distributed.fsdp', 'training'}"
+    code = f"import sys; from atomfm_calc import FoundationCalc; print({others} & set(sys.modules))"
+    result = _run(code)
+    assert result.stdout.strip() == "set()", result.stderr
+
+
+def test_importing_every_module_changes_nothing_global() -> None:
+    result = _run(WATCH, *MODULES)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == ""
