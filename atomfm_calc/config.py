@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -100,12 +100,9 @@ def _explain(cls: type, problem: dict[str, Any]) -> str:
     return f"{where or 'file'}: {problem['msg']} (got {problem['input']!r})"
 
 
-def _field_names(cls: Any, seen: frozenset[Any] = frozenset()) -> set[str]:
-    if not dataclasses.is_dataclass(cls) or cls in seen:
-        return set()
-    names: set[str] = set()
-    for field in dataclasses.fields(cls):
-        names.add(field.name)
-        for inner in (field.type, *getattr(field.type, "__args__", ())):
-            names |= _field_names(inner, seen | {cls})
-    return names
+def _field_names(hint: Any) -> set[str]:
+    """Field names of a dataclass and of all dataclasses in its fields, tuples, dicts and unions."""
+    if dataclasses.is_dataclass(hint):
+        fields = get_type_hints(hint)  # the annotations themselves are text
+        return set(fields).union(*(_field_names(inner) for inner in fields.values()))
+    return set().union(*(_field_names(inner) for inner in get_args(hint)))

@@ -67,12 +67,13 @@ def check_sample(sample: Sample) -> None:
         problems.append(f"atomic numbers must be 1..{MAX_ATOMIC_NUMBER}")
     if sample.positions.shape != (n_atoms, 3):
         problems.append(f"positions have shape {sample.positions.shape}, not ({n_atoms}, 3)")
-    if not np.isfinite(sample.positions).all() or not np.isfinite(sample.cell).all():
+    finite = np.isfinite(sample.positions).all() and np.isfinite(sample.cell).all()
+    if not finite:
         problems.append("positions or cell are not finite")
     if sample.multiplicity < 1:
         problems.append(f"multiplicity is {sample.multiplicity}, must be at least 1")
     periodic = sample.cell[sample.pbc]
-    if len(periodic):
+    if finite and len(periodic):
         volume = np.sqrt(max(np.linalg.det(periodic @ periodic.T), 0.0))
         if not volume > 1e-6:
             problems.append("the periodic lattice vectors span no volume")

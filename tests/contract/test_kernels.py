@@ -49,9 +49,7 @@ def _up_to_second_gradient(kernel: Callable[..., tuple[Tensor, Tensor]], inputs:
 
 @pytest.mark.parametrize("dtype", ROUNDING, ids=str)
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_kernel_equals_the_reference_to_second_derivatives(
-    name: str, dtype: torch.dtype
-) -> None:
+def test_a_kernel_equals_the_reference_to_second_derivatives(name: str, dtype: torch.dtype) -> None:
     inputs = _inputs(dtype)
     expected = _up_to_second_gradient(KERNELS["reference"], inputs)
     actual = _up_to_second_gradient(KERNELS[name], inputs)

@@ -20,9 +20,7 @@ def test_a_ragged_batch_equals_its_structures_one_by_one(
 ) -> None:
     together = evaluate(model, *STRUCTURES.values())
     singles = [evaluate(model, sample) for sample in STRUCTURES.values()]
-    assert_close(
-        together.energy, torch.cat([one.energy for one in singles]), tolerance.energy_eV
-    )
+    assert_close(together.energy, torch.cat([one.energy for one in singles]), tolerance.energy_eV)
     assert_close(together.forces, torch.cat([one.forces for one in singles]), tolerance.forces)
 
 
@@ -61,9 +59,7 @@ def test_the_order_of_structures_in_a_batch_does_not_matter(
     assert_close(backward.energy, forward.energy.flip(0), tolerance.energy_eV)
 
 
-@pytest.mark.parametrize(
-    "name", ["lone atom", "water", "ammonium", "hydroxide", "oxygen triplet"]
-)
+@pytest.mark.parametrize("name", ["lone atom", "water", "ammonium", "hydroxide", "oxygen triplet"])
 def test_far_copies_have_the_energy_of_one_times_their_number(
     model: FoundationModel, name: str, tolerance: Tolerances
 ) -> None:
@@ -81,15 +77,11 @@ def test_a_charge_is_shared_by_far_molecules_but_their_neighbors_stay_apart(
     assert torch.equal(evaluate(model, pair).energy, evaluate(model, nearer).energy)
 
 
-def test_atom_energies_add_up_to_the_energy(
-    model: FoundationModel, tolerance: Tolerances
-) -> None:
+def test_atom_energies_add_up_to_the_energy(model: FoundationModel, tolerance: Tolerances) -> None:
     graph = graph_of(model, *STRUCTURES.values())
     result = predict(model.energy_of(HEADS[0]), graph, ["energy"])
     for index, energy in enumerate(result.energy):
-        assert_close(
-            result.atom_energies[graph.batch == index].sum(), energy, tolerance.energy_eV
-        )
+        assert_close(result.atom_energies[graph.batch == index].sum(), energy, tolerance.energy_eV)
 
 
 def test_mixed_heads_give_each_structure_the_energy_of_its_own_head(
@@ -105,9 +97,7 @@ def test_mixed_heads_give_each_structure_the_energy_of_its_own_head(
     assert_close(mixed, torch.cat(own), tolerance.energy_eV)
 
 
-def test_all_heads_at_once_equal_each_head(
-    model: FoundationModel, tolerance: Tolerances
-) -> None:
+def test_all_heads_at_once_equal_each_head(model: FoundationModel, tolerance: Tolerances) -> None:
     samples = list(STRUCTURES.values())
     at_once = model.energy_of_all_heads(graph_of(model, *samples))
     each = [evaluate(model, *samples, head=head).energy for head in HEADS]

@@ -25,9 +25,7 @@ from tests.made.structures import PERIODIC, STRUCTURES
 from tests.made.tolerances import DIFFERENCES, STEP, TOLERANCES
 
 
-def test_forces_are_minus_the_numerical_gradient(
-    model: FoundationModel, structure: Sample
-) -> None:
+def test_forces_are_minus_the_numerical_gradient(model: FoundationModel, structure: Sample) -> None:
     forces = evaluate(model, structure).forces
     assert structure.n_atoms == 1 or forces.abs().max() > 1e-3
     assert_close(forces, numerical_forces(model, structure), DIFFERENCES.forces)
@@ -84,9 +82,7 @@ def test_training_gradients_are_the_numerical_gradient_of_the_loss(
 ) -> None:
     samples = [STRUCTURES[name] for name in ("water", "rock salt", "hydroxide", "lone atom")]
     weights = [weight.requires_grad_(True) for weight in model.parameters()]
-    gradients = torch.autograd.grad(
-        _loss(model, samples), weights, materialize_grads=True
-    )
+    gradients = torch.autograd.grad(_loss(model, samples), weights, materialize_grads=True)
     generator = torch.Generator().manual_seed(11)
     for _ in range(3):
         direction = [torch.randn(w.shape, generator=generator, dtype=w.dtype) for w in weights]

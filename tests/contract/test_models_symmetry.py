@@ -101,9 +101,7 @@ def test_the_lattice_vector_of_an_open_direction_has_no_effect(
     sample = STRUCTURES[name]
     other_cell = np.where(sample.pbc[:, None], sample.cell, np.array([0.3, 0.2, 1.7]))
     other = replace(sample, cell=other_cell)
-    assert_close(
-        evaluate(model, other).forces, evaluate(model, sample).forces, tolerance.forces
-    )
+    assert_close(evaluate(model, other).forces, evaluate(model, sample).forces, tolerance.forces)
 
 
 @pytest.mark.parametrize(

@@ -41,9 +41,7 @@ def _brute_force(sample: Sample, cutoff: float) -> set[tuple[int, ...]]:
     )  # [N, N, K, 3]  # fmt: skip
     distances = np.linalg.norm(vectors, axis=-1)
     center, neighbor, image = np.nonzero((distances < cutoff) & (distances > 1e-9))
-    return set(
-        map(tuple, np.column_stack([center, neighbor, shifts[image]]).astype(int).tolist())
-    )
+    return set(map(tuple, np.column_stack([center, neighbor, shifts[image]]).astype(int).tolist()))
 
 
 def _random_sample(seed: int, pbc: tuple[bool, ...]) -> Sample:

@@ -53,4 +53,6 @@ def calls_of(path: str) -> Iterator[tuple[str, ast.Call]]:
 
 def is_under(path: str, places: tuple[str, ...]) -> bool:
     """Whether a file is one of `places` or in one of the folders among them (ending in "/")."""
-    return any(path == place or (place.endswith("/") and path.startswith(place)) for place in places)
+    return any(
+        path == place or (place.endswith("/") and path.startswith(place)) for place in places
+    )

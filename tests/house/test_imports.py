@@ -88,7 +88,7 @@ def _imports(path: str, names: tuple[str, ...]) -> list[str]:
 
 
 def _part_of(path_or_name: str) -> str:
-    """"models" for "atomfm_calc/models/painn.py" and for "atomfm_calc.models.painn"."""
+    """ "models" for "atomfm_calc/models/painn.py" and for "atomfm_calc.models.painn"."""
     parts = path_or_name.removesuffix(".py").replace("/", ".").split(".")
     return parts[1] if len(parts) > 1 else "__init__"
 

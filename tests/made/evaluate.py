@@ -78,9 +78,7 @@ def _moved(sample: Sample, change: np.ndarray) -> Sample:
 
 def _strained(sample: Sample, strain: np.ndarray) -> Sample:
     deformation = np.eye(3) + strain
-    return replace(
-        sample, positions=sample.positions @ deformation, cell=sample.cell @ deformation
-    )
+    return replace(sample, positions=sample.positions @ deformation, cell=sample.cell @ deformation)
 
 
 def assert_close(actual: Tensor, expected: Tensor, atol: float) -> None:

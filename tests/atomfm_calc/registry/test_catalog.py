@@ -1,0 +1,117 @@
+"""Cards and the catalog: names to folders, cards and weights held against each other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from atomfm_calc.errors import ConfigError, UnknownNameError, WeightsError
+from atomfm_calc.registry import catalog
+from atomfm_calc.registry.card import CARD_FILE, load_card, save_card
+from atomfm_calc.registry.catalog import find_model, list_models, load_model, verify_model
+from tests.made.models import HEADS, make_model_folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return make_model_folder(tmp_path / "tiny")
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalog that ships two models, one of them in three versions."""
+    for name in ("tiny-0.9.0", "tiny-0.10.0", "tiny-0.2.0", "other-lead-1.0.0"):
+        make_model_folder(tmp_path / name, name=name.rpartition("-")[0])
+    monkeypatch.setattr(catalog, "SHIPPED", tmp_path)
+    return tmp_path
+
+
+def _edit_card(folder: Path, before: str, after: str) -> None:
+    path = folder / CARD_FILE
+    text = path.read_text(encoding="utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after), encoding="utf-8")
+
+
+def test_a_card_is_read_as_it_was_written(folder: Path) -> None:
+    card = load_card(folder)
+    save_card(card, folder)
+    assert load_card(folder) == card
+    assert list(card.heads) == list(HEADS)
+    assert card.label == "tiny 0.0.1"
+
+
+def test_a_loaded_model_agrees_with_its_card(folder: Path) -> None:
+    loaded = load_model(folder)
+    assert loaded.model.head_names == tuple(loaded.card.heads)
+    assert loaded.folder == folder
+
+
+def test_a_name_without_version_is_the_newest(shipped: Path) -> None:
+    assert find_model("tiny") == shipped / "tiny-0.10.0"  # 10 is more than 9, though "1" < "9"
+    assert find_model("tiny-0.9.0") == shipped / "tiny-0.9.0"
+    assert find_model("other-lead") == shipped / "other-lead-1.0.0"
+
+
+def test_models_are_listed_oldest_version_first(shipped: Path) -> None:
+    assert list(list_models()) == ["other-lead-1.0.0", "tiny-0.2.0", "tiny-0.9.0", "tiny-0.10.0"]
+
+
+def test_a_name_that_is_not_shipped_is_refused_with_those_that_are(shipped: Path) -> None:
+    with pytest.raises(UnknownNameError, match="no model 'tinny'.*other-lead.*mean 'tiny'"):
+        find_model("tinny")
+    with pytest.raises(UnknownNameError, match="tiny-0.9.0"):
+        find_model("tiny-0.9.1")
+
+
+def test_a_path_that_is_no_model_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="is no model folder: it has no card.yaml"):
+        find_model(tmp_path)
+    with pytest.raises(WeightsError, match="is no model folder"):
+        find_model("runs/absent/model")
+
+
+def test_weights_that_were_changed_are_found_out(folder: Path) -> None:
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(bytes(content))
+    with pytest.raises(WeightsError, match="the file was changed or damaged"):
+        load_model(folder)
+
+
+def test_a_folder_without_weights_is_named(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(WeightsError, match="there is no model file .*model.safetensors"):
+        verify_model(folder)
+
+
+def test_a_card_with_other_heads_than_the_weights_is_refused(folder: Path) -> None:
+    _edit_card(folder, "  everything:", "  anything:")
+    with pytest.raises(WeightsError, match=r"describes the heads .*anything.*hold .*everything"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "error", "message"),
+    [
+        ("default_head: crystals", "default_head: crystal", ConfigError, "mean 'crystals'"),
+        ("card_format: 1", "card_format: 2", ConfigError, "card format 2; this atomfm reads 1"),
+        ("title: random weights for", "titel: random weights for", ConfigError, "mean 'title'"),
+    ],
+)
+def test_a_wrong_card_is_refused(
+    folder: Path, before: str, after: str, error: type[Exception], message: str
+) -> None:
+    _edit_card(folder, before, after)
+    with pytest.raises(error, match=message):
+        load_card(folder)
+
+
+@pytest.mark.parametrize("name", list_models(), ids=str)
+def test_a_shipped_model_is_whole_and_small_enough(name: str) -> None:
+    folder = find_model(name)
+    card = load_model(name).card
+    assert folder.name == f"{card.name}-{card.version}"
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= 12 * 2**20
