@@ -7,9 +7,8 @@ from pathlib import Path
 
 from ase import Atoms
 
-from atomfm_calc.calculators.calculator import DEFAULT_MODEL
 from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
-from atomfm_calc.calculators.setup import CalculatorSettings, prepare_model
+from atomfm_calc.calculators.setup import DEFAULT_MODEL, CalculatorSettings, prepare_model
 from atomfm_calc.errors import AtomFMError
 from atomfm_calc.graph import AtomicGraph, collate
 from atomfm_calc.neighbors import SkinCache

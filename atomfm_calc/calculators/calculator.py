@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,13 @@ from ase.calculators.calculator import Calculator, all_changes
 from numpy.typing import NDArray
 
 from atomfm_calc import __version__
+from atomfm_calc.calculators.batch import iterate_results
 from atomfm_calc.calculators.checks import check_periodic
 from atomfm_calc.calculators.comparison import HeadComparison, compare_heads
-from atomfm_calc.calculators.evaluator import Evaluator
+from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
 from atomfm_calc.calculators.packing import pack_model, unpack_model
 from atomfm_calc.calculators.setup import (
+    DEFAULT_MODEL,
     CalculatorSettings,
     model_address,
     prepare_model,
@@ -30,8 +32,6 @@ from atomfm_calc.convert import charge_of, multiplicity_of, voigt_stress
 from atomfm_calc.errors import SetupError, StructureError, WeightsError
 from atomfm_calc.registry.card import HeadInfo, ModelCard
 from atomfm_calc.registry.catalog import LoadedModel
-
-DEFAULT_MODEL = "painn-lead"
 
 
 class FoundationCalc(Calculator):
@@ -100,6 +100,13 @@ class FoundationCalc(Calculator):
         refuse_unknown_arguments(unknown, known)
         self._build(prepare_model(model, settings), settings)
         self._evaluator.announce()
+
+    @classmethod
+    def from_settings(
+        cls, model: str | Path | LoadedModel, settings: CalculatorSettings
+    ) -> FoundationCalc:
+        """The calculator that the settings describe; errors as above."""
+        return cls(model, **asdict(settings))
 
     def _build(self, loaded: LoadedModel, settings: CalculatorSettings) -> None:
         Calculator.__init__(self)
@@ -192,6 +199,16 @@ class FoundationCalc(Calculator):
     ) -> HeadComparison:
         """Every head on one structure from one backbone pass; see `comparison.compare_heads`."""
         return compare_heads(self._evaluator, atoms, heads, forces=forces)
+
+    def predict_many(
+        self,
+        structures: Iterable[Atoms],
+        *,
+        want: Sequence[str] = ("energy", "forces"),
+        max_edges: int = 60_000,
+    ) -> Iterator[StructureResult]:
+        """Results for many structures, packed into batches, in order; see `batch`."""
+        return iterate_results(self._evaluator, structures, want=want, max_edges=max_edges)
 
     def get_hessian(self, atoms: Atoms) -> NDArray[np.float64]:
         """Second derivatives [3N, 3N] of the energy, eV/Å²; use default_dtype="float64"."""

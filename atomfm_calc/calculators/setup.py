@@ -15,6 +15,8 @@ from atomfm_calc.kernels import KERNELS, best_kernel
 from atomfm_calc.registry.card import ModelCard
 from atomfm_calc.registry.catalog import SHIPPED, LoadedModel, load_model
 
+DEFAULT_MODEL = "painn-lead"
+
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 """Precisions of the network; energies are summed in float64 in both."""
 

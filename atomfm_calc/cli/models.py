@@ -1,0 +1,111 @@
+"""`atomfm models`: what there is, what it is, whether it is intact."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atomfm_calc.cli.options import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from atomfm_calc.registry.card import HeadInfo, Validation
+
+models_app = typer.Typer(help="List, describe and verify models.", no_args_is_help=True)
+NameArgument = Annotated[str, typer.Argument(help="Shipped name or model folder.")]
+
+
+@models_app.command("list")
+def list_command() -> None:
+    """List the models that ship with the package."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from atomfm_calc.registry.catalog import list_models
+
+    table = Table("model", "heads", "default head", "licence", "title")
+    for name, card in list_models().items():
+        table.add_row(name, str(len(card.heads)), card.default_head, card.licence, card.title)
+    Console().print(table)
+
+
+@models_app.command()
+def show(
+    name: NameArgument = DEFAULT_MODEL,
+    head: Annotated[str | None, typer.Option("--head", help="All about one head.")] = None,
+) -> None:
+    """Describe a model and its heads."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from atomfm_calc.registry.card import load_card
+    from atomfm_calc.registry.catalog import find_model
+
+    card = load_card(find_model(name))
+    console = Console()
+    if head is not None:
+        _show_head(head, card.head(head))
+        return
+    console.print(f"[bold]{card.label}[/bold] – {card.title} ({card.licence})")
+    console.print(card.description)
+    console.print(f"Default head: [bold]{card.default_head}[/bold] – {card.default_head_reason}")
+    table = Table("head", "theory", "elements", "charge", "structures", "energy", "forces")
+    for key, info in card.heads.items():
+        energy, forces = _errors(info.validation)
+        charges = (
+            ", ".join(f"{charge:+d}" if charge else "0" for charge in info.charges)
+            if info.uses_charge
+            else "0"
+        )
+        n_structures = str(info.n_structures.get("train", 0))
+        table.add_row(
+            key, info.theory, str(len(info.elements)), charges, n_structures, energy, forces
+        )
+    console.print(table)
+    console.print("Held-out mean absolute errors: energy in meV/atom, forces in meV/Å.")
+
+
+@models_app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="Model; all shipped ones if left out.")] = None,
+) -> None:
+    """Check the weights against the SHA-256 on the card, and load them."""
+    from rich.console import Console
+
+    from atomfm_calc.registry.catalog import list_models, load_model
+
+    names = list_models() if name is None else [name]
+    for one in names:
+        loaded = load_model(one)
+        Console().print(f"{loaded.card.label}: intact, {len(loaded.card.heads)} heads")
+
+
+def _errors(validation: Validation | None) -> tuple[str, str]:
+    if validation is None:
+        return "–", "–"
+    numbers = (
+        validation.joint.energy_mae_meV_per_atom,
+        validation.joint.forces_mae_meV_per_angstrom,
+    )
+    energy, forces = ("–" if number is None else f"{number:.1f}" for number in numbers)
+    return energy, forces
+
+
+def _show_head(name: str, info: HeadInfo) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from atomfm_calc.config import config_to_dict
+
+    table = Table("head", name, show_header=True)
+    for key, value in config_to_dict(info).items():
+        if value in (None, [], {}):
+            continue
+        if isinstance(value, dict):
+            text = ", ".join(f"{inner} {content}" for inner, content in value.items())
+        elif isinstance(value, list):
+            text = "; ".join(str(item) for item in value)
+        else:
+            text = str(value)
+        table.add_row(key.replace("_", " "), text)
+    Console().print(table)

@@ -1,0 +1,174 @@
+"""`atomfm predict`: energies, forces and stress of all structures of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from atomfm_calc.cli.options import (
+    DEFAULT_MODEL,
+    ChargeOption,
+    DeviceOption,
+    DtypeOption,
+    HeadOption,
+    ModelOption,
+    MultiplicityOption,
+    StructureFile,
+    read_structures,
+    settings_from_options,
+)
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from atomfm_calc.calculators.calculator import FoundationCalc
+    from atomfm_calc.calculators.comparison import HeadComparison
+    from atomfm_calc.calculators.evaluator import StructureResult
+
+MAX_ROWS = 20
+"""Structures shown on the screen; the file named by --out gets all."""
+OutOption = Annotated[
+    Path | None, typer.Option("--out", help="File for the results (.extxyz, .traj ...).")
+]
+
+
+def predict(
+    file: StructureFile,
+    head: HeadOption = None,
+    out: OutOption = None,
+    model: ModelOption = DEFAULT_MODEL,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "float32",
+    charge: ChargeOption = None,
+    multiplicity: MultiplicityOption = None,
+) -> None:
+    """Energy, forces and stress of all structures of FILE; --head all compares the heads."""
+    from atomfm_calc.calculators.calculator import FoundationCalc
+    from atomfm_calc.errors import DataError
+
+    structures = read_structures(file)
+    if out is not None and out.resolve() == file.resolve():
+        raise DataError(f"--out {out} is the input file; name another one")
+    settings = settings_from_options(
+        None if head == "all" else head, device, dtype, charge, multiplicity
+    )
+    calc = FoundationCalc.from_settings(model, settings)
+    if head == "all":
+        labeled = _predict_all_heads(calc, structures)
+    else:
+        labeled = _predict_one_head(calc, structures)
+    if out is not None:
+        import ase.io
+
+        out.parent.mkdir(parents=True, exist_ok=True)
+        ase.io.write(out, labeled)
+        typer.echo(f"wrote {len(labeled)} structures to {out}")
+
+
+def _predict_one_head(calc: FoundationCalc, structures: list[Atoms]) -> list[Atoms]:
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+    from tqdm import tqdm
+
+    from atomfm_calc.units import GPA
+
+    want = ("energy", "forces", "stress")
+    results = tqdm(
+        calc.predict_many(structures, want=want),
+        total=len(structures),
+        desc="structures",
+        disable=None,
+    )
+    table = Table("#", "formula", "energy (eV)", "per atom (eV)", "max force (eV/Å)", "p (GPa)")
+    labeled = []
+    for index, (atoms, result) in enumerate(zip(structures, results, strict=True)):
+        labeled.append(_with_results(calc, atoms, result))
+        if index >= MAX_ROWS or result.forces is None:
+            continue
+        table.add_row(
+            str(index),
+            atoms.get_chemical_formula(),
+            f"{result.energy:.4f}",
+            f"{result.energy / len(atoms):.4f}",
+            f"{np.linalg.norm(result.forces, axis=1).max():.3f}",
+            "–" if result.stress is None else f"{-np.trace(result.stress) / 3 / GPA:.2f}",
+        )
+    Console().print(table)
+    _tell_of_more(len(structures))
+    return labeled
+
+
+def _with_results(calc: FoundationCalc, atoms: Atoms, result: StructureResult) -> Atoms:
+    from ase.calculators.singlepoint import SinglePointCalculator
+
+    from atomfm_calc.convert import voigt_stress
+
+    labeled: Atoms = atoms.copy()
+    values = {"energy": result.energy, "energies": result.atom_energies, "forces": result.forces}
+    if result.stress is not None:
+        values["stress"] = voigt_stress(result.stress)
+    labeled.calc = SinglePointCalculator(labeled, **values)
+    labeled.info["atomfm_model"] = calc.card.label
+    labeled.info["atomfm_head"] = calc.head
+    return labeled
+
+
+def _predict_all_heads(calc: FoundationCalc, structures: list[Atoms]) -> list[Atoms]:
+    from tqdm import tqdm
+
+    labeled, shown = [], []
+    for atoms in tqdm(structures, desc="structures", disable=None):
+        comparison = calc.evaluate_heads(atoms)
+        if len(shown) < MAX_ROWS:
+            shown.append(comparison)
+        copied = atoms.copy()
+        copied.info["atomfm_model"] = calc.card.label
+        for head in comparison.heads:
+            copied.info[f"energy_{head}"] = comparison.energies[head]
+            if comparison.forces is not None:
+                copied.arrays[f"forces_{head}"] = comparison.forces[head]
+        labeled.append(copied)
+    for index, (atoms, comparison) in enumerate(zip(structures, shown, strict=False)):
+        print_comparison(calc, atoms, comparison, title=str(index))
+    _tell_of_more(len(structures))
+    return labeled
+
+
+def print_comparison(
+    calc: FoundationCalc, atoms: Atoms, comparison: HeadComparison, title: str
+) -> None:
+    """Print one line per head: what it says, and how far from the mean of all, or why not."""
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        "head",
+        "theory",
+        "energy (eV)",
+        "above references (eV/atom)",
+        "max force (eV/Å)",
+        "force off the mean (eV/Å)",
+        title=f"{title}: {atoms.get_chemical_formula()}",
+    )
+    forces = comparison.forces or {}
+    mean = np.mean(list(forces.values()), axis=0) if forces else None
+    for head in comparison.heads:
+        row = [f"{comparison.energies[head]:.4f}"]
+        row.append(f"{comparison.energies_above_references[head] / len(atoms):.4f}")
+        if mean is not None:
+            row.append(f"{np.linalg.norm(forces[head], axis=1).max():.3f}")
+            row.append(f"{np.sqrt(((forces[head] - mean) ** 2).sum(axis=1).mean()):.3f}")
+        table.add_row(head, calc.heads[head].theory, *row)
+    console = Console()
+    console.print(table)
+    for reason in comparison.skipped.values():
+        console.print(f"left out: {reason.split(';')[0]}", highlight=False, markup=False)
+
+
+def _tell_of_more(n_structures: int) -> None:
+    if n_structures > MAX_ROWS:
+        typer.echo(f"... and {n_structures - MAX_ROWS} more; --out FILE keeps all of them")
