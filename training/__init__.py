@@ -1,0 +1,1 @@
+"""Makes the models of `atomfm_calc`: data, reference collection, training, export."""

@@ -1,0 +1,26 @@
+"""Datasets by name; the name is also that of the head that learns from it."""
+
+from __future__ import annotations
+
+from training.datasets import collected, published
+from training.datasets.adapter import Dataset
+
+DATASETS: dict[str, Dataset] = {
+    "alexandria-pbe": published.ALEXANDRIA_PBE,
+    "mlearn-pbe": published.MLEARN_PBE,
+    "monbtaw-pbe": published.MONBTAW_PBE,
+    "bpa-wb97x": published.BPA_WB97X,
+    "acac-pbe-d3": published.ACAC_PBE_D3,
+    "alcohols-pbe": published.ALCOHOLS_PBE,
+    "ethanol-pbe-ts": published.ETHANOL_PBE_TS,
+    "water-pbe0-ts": published.WATER_PBE0_TS,
+    "combustion-mn15": published.COMBUSTION_MN15,
+    "electrolyte-pbe-d3": published.ELECTROLYTE_PBE_D3,
+    "gfn1-xtb": collected.GFN1_XTB,
+    "gfn2-xtb": collected.GFN2_XTB,
+    "pbe0-svp": collected.PBE0_SVP,
+    "pbe-svp": collected.PBE_SVP,
+    "gpaw-pbe": collected.GPAW_PBE,
+    "extxyz": collected.EXTXYZ,
+}
+"""Adding a dataset: one entry here, one adapter in this folder."""

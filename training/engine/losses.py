@@ -1,0 +1,131 @@
+"""Losses as sums over labels, divided by label counts that the caller may have added up globally."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from atomfm_calc.errors import lookup
+from atomfm_calc.graph import AtomicGraph
+from atomfm_calc.models.derivatives import Prediction
+from training.config import LossConfig
+
+
+class LabeledBatch(Protocol):
+    """What the engine needs to know of a batch of S structures."""
+
+    @property
+    def graph(self) -> AtomicGraph:
+        """Inputs, N atoms."""
+
+    @property
+    def targets(self) -> dict[str, Tensor]:
+        """energy [S], forces [N, 3], stress [S, 3, 3]; NaN = no label."""
+
+    @property
+    def head(self) -> Tensor:
+        """[S] index of the head of each structure."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """[S] names for messages."""
+
+
+class LossTerm(NamedTuple):
+    """One property's part of the loss."""
+
+    total: Tensor
+    """Sum over the labels, weighted by head."""
+    count: int
+    """Number of labels."""
+
+
+def mae(error: Tensor, delta: float) -> Tensor:
+    """|error|; `delta` is not used."""
+    return error.abs()
+
+
+def mse(error: Tensor, delta: float) -> Tensor:
+    """error²; `delta` is not used."""
+    return error * error
+
+
+def huber(error: Tensor, delta: float) -> Tensor:
+    """|error| - delta / 2 above delta, error² / (2 delta) below: slope 1 far out."""
+    size = error.abs()
+    return torch.where(size > delta, size - 0.5 * delta, error * error / (2.0 * delta))
+
+
+LOSSES: dict[str, Callable[[Tensor, float], Tensor]] = {"huber": huber, "mae": mae, "mse": mse}
+"""Error and the size where it changes shape -> loss, element by element."""
+
+
+def errors(prediction: Prediction, batch: LabeledBatch) -> dict[str, tuple[Tensor, Tensor]]:
+    """Errors of the labeled entries and the structure of each, by property.
+
+    Energy errors are per atom, [L] in eV; forces [L, 3] in eV/Å; stress [L, 3, 3] in eV/Å³, each over
+    the L structures or atoms that have the label.
+    """
+    graph, result = batch.graph, {}
+    for name, level in (("energy", "structure"), ("forces", "atom"), ("stress", "structure")):
+        predicted = getattr(prediction, name)
+        if predicted is None or name not in batch.targets:
+            continue
+        target = batch.targets[name]
+        labeled = torch.isfinite(target.reshape(len(target), -1)).all(dim=1).nonzero()[:, 0]
+        error = predicted.index_select(0, labeled) - target.index_select(0, labeled)
+        if name == "energy":
+            error = error / graph.n_atoms.index_select(0, labeled)
+        owner = labeled if level == "structure" else graph.batch.index_select(0, labeled)
+        result[name] = (error, owner)
+    return result
+
+
+def loss_terms(
+    prediction: Prediction, batch: LabeledBatch, config: LossConfig, head_weights: Tensor
+) -> dict[str, LossTerm]:
+    """Sums and label counts of the properties that batch and prediction share.
+
+    Args:
+        prediction: of `batch`, differentiable.
+        batch: S structures.
+        config: shape of the loss.
+        head_weights: [number of heads].
+    """
+    function = lookup(LOSSES, config.function, "loss")
+    deltas = {
+        "energy": config.energy_delta,
+        "forces": config.forces_delta,
+        "stress": config.stress_delta,
+    }
+    terms = {}
+    for name, (error, owner) in errors(prediction, batch).items():
+        weight = head_weights.index_select(0, batch.head.index_select(0, owner))
+        values = function(error, deltas[name]).reshape(len(error), error[0:1].numel() or 1)
+        terms[name] = LossTerm((values.sum(dim=1) * weight).sum().to(torch.float64), values.numel())
+    return terms
+
+
+def combine(terms: dict[str, LossTerm], config: LossConfig, counts: dict[str, int]) -> Tensor:
+    """The loss: weighted means of the terms over `counts` labels (of all processes together)."""
+    weights = {
+        "energy": config.energy_weight,
+        "forces": config.forces_weight,
+        "stress": config.stress_weight,
+    }
+    total = torch.zeros((), dtype=torch.float64)
+    for name, term in terms.items():
+        total = total.to(term.total.device) + weights[name] * term.total / max(counts[name], 1)
+    return total
+
+
+def wanted(batch: LabeledBatch) -> tuple[str, ...]:
+    """What must be predicted: only properties of which the batch has a label."""
+    return tuple(
+        name
+        for name in ("energy", "forces", "stress")
+        if name == "energy" or bool(torch.isfinite(batch.targets[name]).any())
+    )

@@ -1,0 +1,129 @@
+"""Errors per head, added up over batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from atomfm_calc.models.derivatives import Prediction, predict
+from atomfm_calc.models.foundation import FoundationModel
+from atomfm_calc.registry.card import SplitErrors
+from atomfm_calc.units import GPA
+from training.engine.losses import LabeledBatch, errors, wanted
+
+_FACTORS = {"energy": 1e3, "forces": 1e3, "stress": 1.0 / GPA}
+"""From eV/atom, eV/Å and eV/Å³ to meV/atom, meV/Å and GPa."""
+
+
+class HeadErrors:
+    """Mean absolute errors of each head."""
+
+    def __init__(self, heads: Sequence[str]) -> None:
+        self.heads = tuple(heads)
+        self._sums = {name: torch.zeros(len(heads), dtype=torch.float64) for name in _FACTORS}
+        self._counts = {name: torch.zeros(len(heads), dtype=torch.float64) for name in _FACTORS}
+        self._structures = torch.zeros(len(heads), dtype=torch.int64)
+
+    def add(self, prediction: Prediction, batch: LabeledBatch) -> None:
+        """Count a batch."""
+        head = batch.head.cpu()
+        self._structures += torch.bincount(head, minlength=len(self.heads))
+        for name, (error, owner) in errors(prediction, batch).items():
+            flat = error.detach().abs().reshape(len(error), -1).to("cpu", torch.float64)
+            head_of_row = head.index_select(0, owner.cpu())
+            self._sums[name].index_add_(0, head_of_row, flat.sum(dim=1))
+            size = torch.full((len(flat),), float(flat.shape[1]), dtype=torch.float64)
+            self._counts[name].index_add_(0, head_of_row, size)
+
+    def result(self) -> dict[str, SplitErrors]:
+        """Errors of the heads of which structures were counted."""
+        return {
+            name: SplitErrors(
+                energy_mae_meV_per_atom=self._mean("energy", index),
+                forces_mae_meV_per_angstrom=self._mean("forces", index),
+                stress_mae_GPa=self._mean("stress", index),
+            )
+            for index, name in enumerate(self.heads)
+            if self._structures[index] > 0
+        }
+
+    def n_structures(self) -> dict[str, int]:
+        """Structures counted per head."""
+        return dict(zip(self.heads, self._structures.tolist(), strict=True))
+
+    def _mean(self, name: str, index: int) -> float | None:
+        count = float(self._counts[name][index])
+        return float(self._sums[name][index]) / count * _FACTORS[name] if count else None
+
+
+def evaluate_model(
+    model: FoundationModel, batches: Iterable[LabeledBatch]
+) -> tuple[dict[str, SplitErrors], dict[str, int]]:
+    """Errors and numbers of structures per head of a model over batches on its device."""
+    totals = HeadErrors(model.head_names)
+    for batch in batches:
+        totals.add(predict_batch(model, batch, differentiable=False), batch)
+    return totals.result(), totals.n_structures()
+
+
+def predict_batch(
+    model: FoundationModel, batch: LabeledBatch, *, differentiable: bool
+) -> Prediction:
+    """Every structure of a batch with its own head; only what the batch has labels of."""
+    head = batch.head
+    return predict(
+        lambda graph: model.energy_of_mixed_heads(graph, head),
+        batch.graph,
+        wanted(batch),
+        differentiable=differentiable,
+    )
+
+
+def references_only(model: FoundationModel, batch: LabeledBatch) -> Prediction:
+    """The baseline without a network: element references, no forces, no stress."""
+    graph = batch.graph
+    table = torch.stack([head.references for head in model.heads.values()])  # [H, 119]
+    head_of_atom = batch.head.index_select(0, graph.batch)
+    atoms = table[head_of_atom, graph.atomic_numbers]
+    energy = torch.zeros(graph.n_structures, dtype=torch.float64, device=atoms.device)
+    return Prediction(
+        energy=energy.index_add(0, graph.batch, atoms),
+        atom_energies=atoms,
+        forces=torch.zeros_like(graph.positions),
+        stress=torch.zeros_like(graph.cell),
+    )
+
+
+def table_of_errors(results: Mapping[str, SplitErrors]) -> str:
+    """One line per head, for people."""
+    width = max([len(name) for name in results], default=4)
+    lines = [f"{'head':<{width}}  energy meV/atom  forces meV/Å  stress GPa"]
+    lines += [
+        f"{name:<{width}}  {_cell(row.energy_mae_meV_per_atom, 15)}"
+        f"  {_cell(row.forces_mae_meV_per_angstrom, 12)}  {_cell(row.stress_mae_GPa, 10)}"
+        for name, row in results.items()
+    ]
+    return "\n".join(lines)
+
+
+def _cell(value: float | None, width: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:>{width}.2f}"
+
+
+def move(batch: LabeledBatch, device: torch.device) -> LabeledBatch:
+    """The batch on another device."""
+    if device.type == "cpu":
+        return batch
+    return _Moved(batch, device)
+
+
+class _Moved:
+    def __init__(self, batch: LabeledBatch, device: torch.device) -> None:
+        self.graph = batch.graph.to(device)
+        self.targets: dict[str, Tensor] = {
+            name: value.to(device) for name, value in batch.targets.items()
+        }
+        self.head = batch.head.to(device)
+        self.sources = batch.sources

@@ -1,0 +1,154 @@
+"""One training run: configuration -> run folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from atomfm_calc.config import dump_config, load_config, parse_config
+from atomfm_calc.errors import ConfigError
+from atomfm_calc.models.architecture import Architecture
+from atomfm_calc.models.foundation import FoundationModel
+from atomfm_calc.models.weights import WEIGHTS_FILE, read_file
+from training.assemble import SUMMARY_FILE, Index, TrainingData, assemble
+from training.config import PretrainConfig
+from training.data.batching import MixedSampler
+from training.data.loader import FixedLoader, TrainingLoader
+from training.data.mixing import weights
+from training.engine.checkpoint import CHECKPOINT_FILE, load_checkpoint
+from training.engine.trainer import FitResult, Trainer
+
+logger = logging.getLogger(__name__)
+
+CONFIG_FILE = "config.yaml"
+"""The resolved configuration in the run folder."""
+
+
+def pretrain(config: PretrainConfig, resume: bool = False) -> FitResult:
+    """Train and leave configuration, data summary, checkpoint and metrics in `config.output`.
+
+    Args:
+        config: the run.
+        resume: go on from the checkpoint in `config.output`, with the same data files.
+
+    Raises:
+        ConfigError: the folder holds a run already (or none to resume).
+    """
+    folder = config.output
+    exists = (folder / CHECKPOINT_FILE).exists()
+    if exists != resume:
+        raise ConfigError(
+            f"{folder} {'already holds a run: add --resume or choose another output' if exists else 'holds no checkpoint to resume'}"  # noqa: E501
+        )
+    torch.set_num_threads(config.threads)
+    model, fresh = start_model(config)
+    data_config = replace(config.data, files_of_run=folder) if resume else config.data
+    data = assemble(config.heads, data_config, model.cutoff)
+    for name in fresh:
+        set_statistics(model, name, data)
+    model.to(torch.device(config.device))
+    folder.mkdir(parents=True, exist_ok=True)
+    dump_config(config, folder / CONFIG_FILE)
+    write_summary(data, folder)
+    trainer = make_trainer(config, model, data)
+    if resume:
+        trainer.resume()
+    logger.info("training %d parameters", sum(p.numel() for p in model.parameters()))
+    return trainer.fit()
+
+
+def load_run_config(folder: Path) -> PretrainConfig:
+    """The resolved configuration of a run folder."""
+    return load_config(PretrainConfig, folder / CONFIG_FILE)
+
+
+def start_model(config: PretrainConfig) -> tuple[FoundationModel, tuple[str, ...]]:
+    """The model at the beginning, and the heads whose weights are fresh."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        if config.start_from is None:
+            return FoundationModel(config.architecture, config.heads, config.kernel), config.heads
+        architecture, names, state = read_start(config.start_from)
+        kept = [name for name in names if name in config.heads]
+        fresh = tuple(name for name in config.heads if name not in kept)
+        # heads stand in the order of the configuration, which is that of head indices
+        model = FoundationModel(architecture, config.heads, config.kernel)
+        dropped = tuple(f"heads.{name}." for name in names if name not in kept)
+        state = {name: value for name, value in state.items() if not name.startswith(dropped)}
+        missing = model.load_state_dict(state, strict=False).missing_keys
+        expected = tuple(f"heads.{name}." for name in fresh)
+        unknown = [name for name in missing if not name.startswith(expected)]
+        if unknown:
+            raise ConfigError(f"{config.start_from} lacks the tensors {unknown}")
+    logger.info("starting from %s; heads taken: %s, new: %s", config.start_from, kept, fresh)
+    return model, fresh
+
+
+def read_start(path: Path) -> tuple[Architecture, list[str], dict[str, torch.Tensor]]:
+    """Architecture, head names and tensors of a model folder, a run folder or a checkpoint file.
+
+    Of a checkpoint, the averaged weights are taken.
+    """
+    if (path / WEIGHTS_FILE).is_file():
+        header, state = read_file(path / WEIGHTS_FILE)
+        content, heads = header["architecture"], header["heads"]
+    else:
+        checkpoint = load_checkpoint(path)
+        state = checkpoint.model | checkpoint.average
+        content, heads = checkpoint.state["architecture"], checkpoint.state["heads"]
+    return parse_config(Architecture, content, origin=str(path)), list(heads), dict(state)
+
+
+def set_statistics(model: FoundationModel, name: str, data: TrainingData) -> None:
+    """Put the fitted references and scale into a head."""
+    head = model.head(name)
+    head.references.copy_(torch.from_numpy(data.references[name]))
+    head.scale.fill_(data.scales[name])
+
+
+def write_summary(data: TrainingData, folder: Path) -> None:
+    """Save what the run is trained on."""
+    text = json.dumps(data.summary, indent=1)
+    (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def make_trainer(config: PretrainConfig, model: FoundationModel, data: TrainingData) -> Trainer:
+    """Sampler, loaders and trainer of a run."""
+    graphs = data.assembler.graphs
+    train = {head: data.splits[head]["train"] for head in config.heads}
+    mixing = config.mixing
+    probabilities = weights(
+        {head: len(index) for head, index in train.items()},
+        mixing.rule,
+        mixing.temperature,
+        mixing.factors,
+    )
+    for head, probability in probabilities.items():
+        logger.info("%s: %.1f %% of the draws", head, 100.0 * probability)
+    sizes = (graphs.n_atoms, graphs.n_edges)
+    sampler = MixedSampler(train, probabilities, sizes, config.batch, config.seed)
+    validation = validation_index(data, config.fit.validate_structures_per_head)
+    return Trainer(
+        model,
+        TrainingLoader(data.assembler, sampler),
+        FixedLoader(data.assembler, validation, config.batch),
+        config.fit,
+        config.output,
+        data.fingerprint,
+    )
+
+
+def validation_index(data: TrainingData, limit: int | None, split: str = "validation") -> Index:
+    """Structures of a split, at most `limit` of each head, spread evenly over it."""
+    chosen = []
+    for parts in data.splits.values():
+        index = parts[split]
+        if limit is not None and len(index) > limit:
+            index = index[np.linspace(0, len(index) - 1, limit).round().astype(np.int64)]
+        chosen.append(index)
+    return np.concatenate(chosen)
