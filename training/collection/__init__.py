@@ -1,0 +1,1 @@
+"""The reference collection: structures that the project generates and labels itself."""

@@ -1,0 +1,105 @@
+"""Ways to move atoms off a given structure: rattle, heat, scale, strain, and a check of contacts."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from ase.data import covalent_radii
+from ase.neighborlist import neighbor_list
+from ase.units import kB
+from numpy.typing import NDArray
+
+STIFFNESS = 25.0
+"""Spring constant in eV/Å² of two light atoms at the sum of their covalent radii (a C-C bond)."""
+METAL_STIFFNESS = 2.5
+"""The same between two metal atoms."""
+DECAY = 3.0
+"""Springs weaken by exp(-DECAY) when the distance doubles, measured in covalent radii."""
+LIGHT = (1, 2, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 32, 33, 34, 35, 36, 53, 54)
+"""Atomic numbers that make stiff bonds."""
+
+
+def rattle(atoms: Atoms, amplitude: float, rng: np.random.Generator) -> Atoms:
+    """Copy with Gaussian displacements of `amplitude` Å per component."""
+    moved = atoms.copy()
+    moved.positions += rng.normal(0.0, amplitude, moved.positions.shape)
+    return moved
+
+
+def stretch(atoms: Atoms, factor: float) -> Atoms:
+    """Copy with all lengths scaled by `factor`, cell included."""
+    scaled = atoms.copy()
+    if atoms.pbc.any():
+        scaled.set_cell(atoms.cell[:] * factor, scale_atoms=True)
+    else:
+        scaled.positions = atoms.positions.mean(axis=0) * (1 - factor) + atoms.positions * factor
+    return scaled
+
+
+def strain(atoms: Atoms, amplitude: float, rng: np.random.Generator) -> Atoms:
+    """Copy of a crystal under a random symmetric strain with components up to `amplitude`."""
+    change = rng.uniform(-amplitude, amplitude, (3, 3))
+    strained = atoms.copy()
+    strained.set_cell(
+        atoms.cell[:] @ (np.eye(3) + 0.5 * (change + change.T)), scale_atoms=True
+    )
+    return strained
+
+
+def heat(atoms: Atoms, temperature_K: float, rng: np.random.Generator) -> Atoms:
+    """Copy with thermal displacements of a harmonic spring network.
+
+    Springs join all pairs below 2.6 sums of covalent radii; stiff bonds move little, soft
+    contacts and torsions more, as at `temperature_K`. Modes softer than 0.3 eV/Å² count as 0.3.
+    """
+    values, modes = np.linalg.eigh(_spring_matrix(atoms))
+    widths = np.sqrt(kB * temperature_K / np.maximum(values, 0.3))
+    # the sign of an eigenvector is arbitrary: fix it, so that the same seed moves the same way
+    largest = np.abs(modes).argmax(axis=0)
+    modes = modes * np.sign(modes[largest, np.arange(len(values))])
+    moved = atoms.copy()
+    moved.positions += (modes @ (widths * rng.normal(size=len(values)))).reshape(-1, 3)
+    return moved
+
+
+def _spring_matrix(atoms: Atoms) -> NDArray[np.float64]:
+    radii = covalent_radii[atoms.numbers]
+    first, second, vectors = neighbor_list("ijD", atoms, 1.3 * 2 * radii)
+    hardness = np.where(np.isin(atoms.numbers, LIGHT), STIFFNESS, METAL_STIFFNESS)
+    lengths = np.linalg.norm(vectors, axis=1)
+    ratio = lengths / (radii[first] + radii[second])
+    springs = np.sqrt(hardness[first] * hardness[second]) * np.exp(-DECAY * (ratio - 1.0))
+    units = vectors / lengths[:, None]
+    blocks = springs[:, None, None] * units[:, :, None] * units[:, None, :]
+    matrix = np.zeros((len(atoms), 3, len(atoms), 3))
+    # each pair appears twice, so half of its energy belongs to each appearance
+    np.add.at(matrix, (first, slice(None), first), 0.5 * blocks)
+    np.add.at(matrix, (second, slice(None), second), 0.5 * blocks)
+    np.add.at(matrix, (first, slice(None), second), -0.5 * blocks)
+    np.add.at(matrix, (second, slice(None), first), -0.5 * blocks)
+    return matrix.reshape(3 * len(atoms), 3 * len(atoms))
+
+
+def closest_contact(atoms: Atoms) -> float:
+    """Smallest distance of two atoms in sums of their covalent radii; infinite without neighbors."""
+    radii = covalent_radii[atoms.numbers]
+    first, second, lengths = neighbor_list("ijd", atoms, 1.3 * radii)
+    if len(lengths) == 0:
+        return float("inf")
+    return float((lengths / (radii[first] + radii[second])).min())
+
+
+def disturb(atoms: Atoms, rng: np.random.Generator) -> tuple[Atoms, str]:
+    """A molecule or cluster moved in one of the ways that training needs, and the name of the way.
+
+    One in ten stays as it is; the others are heated to 100-1500 K (even in the logarithm), rattled by 0.02-0.2 Å or
+    scaled by 0.9-1.2 on top of 300 K.
+    """
+    way = rng.choice(["as-built", "heat", "rattle", "scale"], p=[0.1, 0.5, 0.25, 0.15])
+    if way == "as-built":
+        return atoms.copy(), str(way)
+    if way == "heat":
+        return heat(atoms, 100.0 * 15.0 ** rng.uniform(), rng), str(way)
+    if way == "rattle":
+        return rattle(atoms, rng.uniform(0.02, 0.2), rng), str(way)
+    return stretch(heat(atoms, 300.0, rng), rng.uniform(0.9, 1.2)), str(way)
