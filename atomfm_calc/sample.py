@@ -43,7 +43,7 @@ class Sample:
 
 
 def composition_key(sample: Sample) -> str:
-    """Reduced formula in order of atomic number ("H2O", "NaCl"): the unit of a composition split."""
+    """Reduced formula in order of atomic number ("H2O"): the unit of a composition split."""
     numbers, counts = np.unique(sample.atomic_numbers, return_counts=True)
     divisor = int(np.gcd.reduce(counts))
     return "".join(

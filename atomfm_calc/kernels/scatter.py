@@ -1,5 +1,4 @@
-"""Gather and sum along the edges, each the other's gradient, so that both differentiate any number
-of times.
+"""Gather and sum along the edges, each the gradient of the other: differentiable without end.
 
 `torch.scatter_add` with an expanded index takes a fast path on CPU (measured with torch 2.13:
 40,000 x 192 floats in 1.7 ms against 2.3 ms for `index_add` and 7 ms for `segment_reduce`), while

@@ -68,7 +68,7 @@ class FoundationModel(nn.Module):
 
     @property
     def cutoff(self) -> float:
-        """Å"""
+        """Radius within which atoms are neighbors, Å."""
         return float(cast(float, self.backbone.cutoff))
 
     @property
@@ -143,17 +143,6 @@ class FoundationModel(nn.Module):
         repulsion = self._repulsion_energies(graph)
         atoms = atoms if repulsion is None else atoms + repulsion
         return Energy(structures=sum_to_structures(atoms, graph), atoms=atoms)
-
-    def energy_of_all_heads(self, graph: AtomicGraph) -> Tensor:
-        """Energies [S, H] eV of every structure according to every head, from one backbone pass."""
-        scalars = self.features(graph).scalars
-        atoms = torch.stack(
-            [head(scalars, graph.atomic_numbers) for head in self.heads.values()], dim=1
-        )
-        repulsion = self._repulsion_energies(graph)
-        if repulsion is not None:
-            atoms = atoms + repulsion[:, None]
-        return sum_to_structures(atoms, graph)
 
     def _repulsion_energies(self, graph: AtomicGraph) -> Tensor | None:
         if self.repulsion is None:

@@ -7,7 +7,8 @@ molecular spectra", ICML 2021 (arXiv 2102.03150). The classes are the boxes of i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -107,7 +108,8 @@ class Painn(nn.Module):
         if self.electronic is not None:
             s = s + self.electronic(s, graph)
         v: Tensor | None = None
-        for message, update in zip(self.message_blocks, self.update_blocks, strict=True):
+        blocks = zip(self.message_blocks, self.update_blocks, strict=True)
+        for message, update in cast(Iterable[tuple[Message, Update]], blocks):
             filters = message.filters(basis, envelope)
             ds, dv = self.messages(message.phi(s), v, filters, directions, graph.edge_index)
             s = s + ds

@@ -45,7 +45,7 @@ class ZBLRepulsion(nn.Module):
         reach = (self.radii[z_center] + self.radii[z_neighbor]).to(distances.dtype)
         close = (distances < reach).nonzero()[:, 0]  # few edges, so the rest is left out
         distances, reach = distances.index_select(0, close), reach.index_select(0, close)
-        z_center, z_neighbor = z_center[close].to(distances.dtype), z_neighbor[close].to(reach.dtype)
+        z_center, z_neighbor = (z[close].to(distances.dtype) for z in (z_center, z_neighbor))
         screening_length = LENGTH_FACTOR / (z_center**0.23 + z_neighbor**0.23)
         reduced = distances / screening_length
         screening = sum(

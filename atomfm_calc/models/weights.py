@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def load_weights(path: str | Path, kernel: str = "reference") -> FoundationModel
         architecture = parse_config(Architecture, header["architecture"], origin=str(path))
     except ConfigError as error:
         raise WeightsError(f"the header is not one of atomfm's: {error}") from error
-    model = FoundationModel(architecture, header["heads"], kernel)
+    model = blank_model(architecture, header["heads"], kernel)
     expected = model.state_dict()
     missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or extra:
@@ -90,8 +90,14 @@ def load_weights(path: str | Path, kernel: str = "reference") -> FoundationModel
     return model.eval().requires_grad_(False)
 
 
+def blank_model(architecture: Architecture, heads: Sequence[str], kernel: str) -> FoundationModel:
+    """A model to be filled with weights; torch's random numbers stay where they are."""
+    with torch.random.fork_rng(devices=[]):
+        return FoundationModel(architecture, heads, kernel)
+
+
 def read_file(path: str | Path) -> tuple[Header, State]:
-    """Header (parsed, upgraded to `FORMAT_VERSION`) and tensors of a model file; see errors above."""
+    """Header, parsed and upgraded to `FORMAT_VERSION`, and tensors; WeightsError if not readable."""
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}

@@ -93,7 +93,7 @@ def test_no_edges_give_zeros_with_gradients(name: str) -> None:
     assert scalars.shape == (7, 5)
     assert changes.shape == (7, 3, 5)
     (gradient,) = torch.autograd.grad(scalars.sum() + changes.sum(), states)
-    assert not (scalars.any() or changes.any() or gradient.any())
+    assert not any(tensor.any() for tensor in (scalars, changes, gradient))
 
 
 @pytest.mark.parametrize("name", KERNELS)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from atomfm_calc.graph import collate, split
-from atomfm_calc.models.derivatives import predict
+from atomfm_calc.models.derivatives import predict, predict_heads
 from atomfm_calc.models.foundation import FoundationModel
 from tests.contract.conftest import HEADS
 from tests.made.evaluate import assert_close, evaluate, graph_of
@@ -97,11 +97,20 @@ def test_mixed_heads_give_each_structure_the_energy_of_its_own_head(
     assert_close(mixed, torch.cat(own), tolerance.energy_eV)
 
 
-def test_all_heads_at_once_equal_each_head(model: FoundationModel, tolerance: Tolerances) -> None:
-    samples = list(STRUCTURES.values())
-    at_once = model.energy_of_all_heads(graph_of(model, *samples))
-    each = [evaluate(model, *samples, head=head).energy for head in HEADS]
-    assert_close(at_once, torch.stack(each, dim=1), tolerance.energy_eV)
+@pytest.mark.parametrize("want", [("energy",), ("energy", "forces", "stress")], ids=str)
+def test_several_heads_from_one_backbone_pass_equal_each_head(
+    model: FoundationModel, want: tuple[str, ...], tolerance: Tolerances
+) -> None:
+    graph = graph_of(model, STRUCTURES["rock salt"], STRUCTURES["skewed cell"])
+    together = predict_heads(model, graph, HEADS[:2], want)
+    assert list(together) == list(HEADS[:2])
+    for head, found in together.items():
+        alone = predict(model.energy_of(head), graph, want)
+        assert_close(found.energy, alone.energy, tolerance.energy_eV)
+        assert_close(found.atom_energies, alone.atom_energies, tolerance.energy_eV)
+        if "forces" in want:
+            assert_close(found.forces, alone.forces, tolerance.forces)
+            assert_close(found.stress, alone.stress, tolerance.stress)
 
 
 def test_a_prediction_leaves_graph_and_model_as_they_were(model: FoundationModel) -> None:
