@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from atomfm_calc import __version__
 from atomfm_calc.calculators.batch import iterate_results
-from atomfm_calc.calculators.checks import check_periodic
+from atomfm_calc.calculators.checks import check_periodic, stated_charge
 from atomfm_calc.calculators.comparison import HeadComparison, compare_heads
 from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
 from atomfm_calc.calculators.packing import pack_model, unpack_model
@@ -28,7 +28,7 @@ from atomfm_calc.calculators.setup import (
     prepare_model,
     refuse_unknown_arguments,
 )
-from atomfm_calc.convert import charge_of, multiplicity_of, voigt_stress
+from atomfm_calc.convert import voigt_stress
 from atomfm_calc.errors import SetupError, StructureError, WeightsError
 from atomfm_calc.registry.card import HeadInfo, ModelCard
 from atomfm_calc.registry.catalog import LoadedModel
@@ -153,7 +153,7 @@ class FoundationCalc(Calculator):
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """What changed since the last calculation; charge and multiplicity in `info` count."""
         changes: list[str] = list(super().check_state(atoms, tol=tol))
-        if (charge_of(atoms), multiplicity_of(atoms)) != self._watched:
+        if stated_charge(atoms) != self._watched:
             changes.append("info")
         return changes
 
@@ -183,7 +183,7 @@ class FoundationCalc(Calculator):
             wanted.append("stress")
         graph = self._evaluator.graph(self.atoms, self.head)
         (result,) = self._evaluator.evaluate(graph, self.head, wanted)
-        self._watched = (charge_of(self.atoms), multiplicity_of(self.atoms))
+        self._watched = stated_charge(self.atoms)
         self.results = {
             "energy": result.energy,
             "free_energy": result.energy,

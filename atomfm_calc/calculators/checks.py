@@ -116,6 +116,18 @@ def check_periodic(atoms: Atoms) -> None:
         )
 
 
+def stated_charge(atoms: Atoms) -> tuple[int | None, int | None]:
+    """Charge and multiplicity that `atoms.info` states, None where it does not.
+
+    Raises:
+        ChargeError: no whole number, or keys that contradict each other.
+    """
+    try:
+        return charge_of(atoms), multiplicity_of(atoms)
+    except DataError as error:
+        raise ChargeError(str(error)) from error
+
+
 def charge_state(
     atoms: Atoms, charge: int | None, multiplicity: int | None, card: ModelCard, head: str
 ) -> tuple[int, int]:
@@ -135,11 +147,9 @@ def charge_state(
         ChargeError: calculator and `info` contradict each other, the head was not trained on
             the values, or no such state exists for the number of electrons.
     """
-    try:
-        charge = _agreed("charge", charge, charge_of(atoms))
-        multiplicity = _agreed("multiplicity", multiplicity, multiplicity_of(atoms))
-    except DataError as error:
-        raise ChargeError(str(error)) from error
+    stated = stated_charge(atoms)
+    charge = _agreed("charge", charge, stated[0])
+    multiplicity = _agreed("multiplicity", multiplicity, stated[1])
     if multiplicity is not None and multiplicity < 1:
         raise ChargeError(f"multiplicity is {multiplicity}; it is 2S+1, so 1 for closed shells")
     info = card.heads[head]

@@ -9,7 +9,7 @@ import torch
 
 from atomfm_calc.config import config_to_dict, parse_config
 from atomfm_calc.models.architecture import Architecture
-from atomfm_calc.models.foundation import FoundationModel
+from atomfm_calc.models.weights import blank_model
 from atomfm_calc.registry.card import ModelCard
 from atomfm_calc.registry.catalog import LoadedModel
 
@@ -29,11 +29,10 @@ def pack_model(loaded: LoadedModel) -> dict[str, Any]:
 def unpack_model(packed: dict[str, Any], kernel: str) -> LoadedModel:
     """The model that `pack_model` was given, on the CPU, with any kernel; reads no file."""
     architecture = parse_config(Architecture, packed["architecture"], "the packed model")
-    model = FoundationModel(architecture, packed["heads"], kernel)
+    model = blank_model(architecture, packed["heads"], kernel)
     state = {name: torch.from_numpy(array.copy()) for name, array in packed["state"].items()}
-    for name, parameter in model.named_parameters():
-        parameter.data = parameter.data.to(state[name].dtype)
-    model.load_state_dict(state)
+    name, _ = next(model.named_parameters())
+    model.to(state[name].dtype).load_state_dict(state)
     return LoadedModel(
         model=model.eval().requires_grad_(False),
         card=parse_config(ModelCard, packed["card"], "the packed card"),

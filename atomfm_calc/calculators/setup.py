@@ -161,9 +161,7 @@ def prepare_model(model: str | Path | LoadedModel, settings: CalculatorSettings)
 
 
 def _converted(loaded: LoadedModel, device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    for parameter in loaded.model.parameters():  # buffers hold references in float64: they stay
-        parameter.data = parameter.data.to(dtype)
-    return replace(loaded, model=loaded.model.to(device))
+    return replace(loaded, model=loaded.model.to(device=device, dtype=dtype))
 
 
 def model_address(loaded: LoadedModel) -> str:

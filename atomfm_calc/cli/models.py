@@ -52,11 +52,7 @@ def show(
     table = Table("head", "theory", "elements", "charge", "structures", "energy", "forces")
     for key, info in card.heads.items():
         energy, forces = _errors(info.validation)
-        charges = (
-            ", ".join(f"{charge:+d}" if charge else "0" for charge in info.charges)
-            if info.uses_charge
-            else "0"
-        )
+        charges = ", ".join(f"{charge:+d}" if charge else "0" for charge in info.charges)
         n_structures = str(info.n_structures.get("train", 0))
         table.add_row(
             key, info.theory, str(len(info.elements)), charges, n_structures, energy, forces

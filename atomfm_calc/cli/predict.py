@@ -119,7 +119,8 @@ def _with_results(calc: FoundationCalc, atoms: Atoms, result: StructureResult) -
 def _predict_all_heads(calc: FoundationCalc, structures: list[Atoms]) -> list[Atoms]:
     from tqdm import tqdm
 
-    labeled, shown = [], []
+    labeled: list[Atoms] = []
+    shown: list[HeadComparison] = []
     for atoms in tqdm(structures, desc="structures", disable=None):
         comparison = calc.evaluate_heads(atoms)
         if len(shown) < MAX_ROWS:

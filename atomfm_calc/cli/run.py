@@ -81,6 +81,8 @@ def relax(
         result = relax_workflow(atoms, calc, settings, trajectory=folder / TRAJECTORY, on_step=show)
     ase.io.write(folder / "relaxed.extxyz", result.atoms)
     _finish(folder, file, calc, asdict(settings), result)
+    if not result.converged:
+        raise typer.Exit(1)
 
 
 @run_app.command()
@@ -137,7 +139,7 @@ def md(
     ase.io.write(folder / "last.extxyz", result.atoms)
     _finish(folder, file, calc, asdict(settings), result)
     if not result.completed:
-        raise typer.Exit(1)
+        raise typer.Exit(1)  # the results are there, but a script must see it
 
 
 def _result_folder(folder: Path, may_exist: bool) -> Path:
