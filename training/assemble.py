@@ -76,7 +76,8 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
     infos: dict[str, DatasetInfo] = {}
     summary: Summary = {"cutoff": cutoff, "heads": {}}
     for number, head in enumerate(heads):
-        dataset, paths = _find(head, config)
+        dataset = dataset_of(head, config)
+        paths = _files_of(head, dataset, config)
         infos[head] = replace(dataset.info, name=head)
         graphs, refused = _read(paths, len(files), config, cutoff)
         files += [path.name for path in paths]
@@ -108,22 +109,25 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
     )
 
 
-def _find(head: str, config: DataConfig) -> tuple[Dataset, list[Path]]:
+def dataset_of(head: str, config: DataConfig) -> Dataset:
+    """The dataset that trains a head; UnknownNameError if there is none of that name."""
     if head in config.own_files:
-        dataset = DATASETS["extxyz"]
-        root = config.own_files[head]
-    else:
-        dataset = lookup(DATASETS, head, "dataset (or key of data.own_files)")
-        root = config.root
-        if isinstance(dataset, CollectionShards):
-            if config.collection is None:
-                raise DataError(
-                    f"head {head!r} learns from the collection; set data.collection to its folder"
-                )
-            root = config.collection
+        return DATASETS["extxyz"]
+    return lookup(DATASETS, head, "dataset (or key of data.own_files)")
+
+
+def _files_of(head: str, dataset: Dataset, config: DataConfig) -> list[Path]:
     if config.files_of_run is not None:
-        return dataset, _recorded_files(head, config.files_of_run)
-    return dataset, dataset.files(root)
+        return _recorded_files(head, config.files_of_run)
+    if head in config.own_files:
+        return dataset.files(config.own_files[head])
+    if not isinstance(dataset, CollectionShards):
+        return dataset.files(config.root)
+    if config.collection is None:
+        raise DataError(
+            f"head {head!r} learns from the collection; set data.collection to its folder"
+        )
+    return dataset.files(config.collection)
 
 
 def _recorded_files(head: str, run: Path) -> list[Path]:

@@ -95,8 +95,8 @@ class OptimizerConfig:
     """After warm-up."""
     end_learning_rate: float = 1e-6
     """When the duration ends."""
-    warmup_steps: int = 100
-    """Steps over which the learning rate rises."""
+    warmup_fraction: float = 0.02
+    """Part of the duration over which the learning rate rises."""
     weight_decay: float = 1e-6
     """Of matrices; biases and embeddings have none."""
     clip_norm: float = 10.0

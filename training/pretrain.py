@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from atomfm_calc.config import dump_config, load_config, parse_config
-from atomfm_calc.errors import ConfigError
+from atomfm_calc.errors import ConfigError, lookup
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.models.weights import WEIGHTS_FILE, read_file
 from training.assemble import SUMMARY_FILE, Index, TrainingData, assemble
-from training.config import PretrainConfig
+from training.config import DurationConfig, MixingConfig, PretrainConfig
 from training.data.batching import MixedSampler
 from training.data.loader import FixedLoader, TrainingLoader
 from training.data.mixing import weights
@@ -41,10 +41,10 @@ def pretrain(config: PretrainConfig, resume: bool = False) -> FitResult:
     """
     folder = config.output
     exists = (folder / CHECKPOINT_FILE).exists()
-    if exists != resume:
-        raise ConfigError(
-            f"{folder} {'already holds a run: add --resume or choose another output' if exists else 'holds no checkpoint to resume'}"  # noqa: E501
-        )
+    if exists and not resume:
+        raise ConfigError(f"{folder} holds a run already; add --resume or choose another output")
+    if resume and not exists:
+        raise ConfigError(f"{folder} holds no checkpoint to resume; leave --resume out")
     torch.set_num_threads(config.threads)
     model, fresh = start_model(config)
     data_config = replace(config.data, files_of_run=folder) if resume else config.data
@@ -65,6 +65,36 @@ def pretrain(config: PretrainConfig, resume: bool = False) -> FitResult:
 def load_run_config(folder: Path) -> PretrainConfig:
     """The resolved configuration of a run folder."""
     return load_config(PretrainConfig, folder / CONFIG_FILE)
+
+
+def alone_config(run: Path, head: str, structures_per_batch: int) -> PretrainConfig:
+    """The baseline of one head of a finished run: from scratch, on its own data, same budget.
+
+    The budget is the number of that head's structures that the run has drawn. Smaller batches give
+    the baseline about as many optimizer steps; full ones would leave it a few hundred.
+
+    Args:
+        run: folder of the joint run.
+        head: one of its heads.
+        structures_per_batch: at most, in the baseline.
+
+    Raises:
+        UnknownNameError: the run has no such head.
+    """
+    config = load_run_config(run)
+    seen = load_checkpoint(run).state["samples_seen"]
+    duration = DurationConfig(max_samples=lookup(seen, head, "head", str(run)))
+    loss = replace(config.fit.loss, head_weights={})
+    return replace(
+        config,
+        output=run / "alone" / head,
+        heads=(head,),
+        start_from=None,
+        data=replace(config.data, files_of_run=run),
+        mixing=MixingConfig(),
+        batch=replace(config.batch, max_structures=structures_per_batch),
+        fit=replace(config.fit, duration=duration, loss=loss),
+    )
 
 
 def start_model(config: PretrainConfig) -> tuple[FoundationModel, tuple[str, ...]]:

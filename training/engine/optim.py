@@ -11,6 +11,9 @@ from torch import nn
 from atomfm_calc.errors import lookup
 from training.config import OptimizerConfig
 
+SMALLEST_WARMUP = 0.01
+"""Of the full rate, in the first step."""
+
 
 def make_adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """AdamW with weight decay on the matrices of linear layers only."""
@@ -41,14 +44,11 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
     return lookup(OPTIMIZERS, config.name, "optimizer")(model, config)
 
 
-def learning_rate(config: OptimizerConfig, step: int, fraction: float) -> float:
-    """Learning rate of a step.
-
-    Args:
-        config: start and end values.
-        step: steps made before this one; the warm-up counts these.
-        fraction: part of the duration that is over, 0 to 1; the cosine follows it.
-    """
-    cosine = 0.5 * (1.0 + math.cos(math.pi * min(max(fraction, 0.0), 1.0)))
+def learning_rate(config: OptimizerConfig, fraction: float) -> float:
+    """Learning rate when `fraction` of the duration is over (0 to 1): warm-up times half a cosine."""
+    fraction = min(max(fraction, 0.0), 1.0)
+    cosine = 0.5 * (1.0 + math.cos(math.pi * fraction))
     value = config.end_learning_rate + (config.learning_rate - config.end_learning_rate) * cosine
-    return value * min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    if fraction >= config.warmup_fraction:
+        return value
+    return value * max(fraction / config.warmup_fraction, SMALLEST_WARMUP)

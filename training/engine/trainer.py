@@ -150,8 +150,7 @@ class Trainer:
         batch = self.loader.next_batch()
         loading = time.perf_counter() - started
         batch = move(batch, self.device)
-        fraction = self.progress.fraction()
-        rate = learning_rate(config.optimizer, self.progress.step, fraction)
+        rate = learning_rate(config.optimizer, self.progress.fraction())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         prediction = predict_batch(self.model, batch, differentiable=True)

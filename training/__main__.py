@@ -1,0 +1,155 @@
+"""`python -m training`: datasets, collect, pretrain, alone, evaluate, export."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# commands import what they need, so that --help does not wait for torch
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Makes the models of atomfm_calc.",
+)
+
+Run = Annotated[Path, typer.Argument(help="Run folder.")]
+Split = Annotated[str, typer.Option(help="validation or test.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="section.key=value, in place of what the file says.")
+]
+
+
+@app.command()
+def datasets(
+    root: Annotated[Path, typer.Option(help="Folder of published files.")] = Path("../shared/data"),
+    collection: Annotated[Path, typer.Option(help="Folder of the collection.")] = Path(
+        "work/collection"
+    ),
+) -> None:
+    """List the datasets, their licences, and whether their files are here."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from atomfm_calc.errors import DataError
+    from training.datasets import DATASETS
+    from training.datasets.adapter import CollectionShards, OwnFile
+
+    table = Table("name", "theory", "licence", "may be shipped", "files here")
+    for name, dataset in DATASETS.items():
+        if isinstance(dataset, OwnFile):
+            continue
+        try:
+            place = collection if isinstance(dataset, CollectionShards) else root
+            found = str(len(dataset.files(place)))
+        except DataError:
+            found = "no"
+        info = dataset.info
+        shipped = "yes" if info.redistributable else "no"
+        table.add_row(name, info.theory, info.licence, shipped, found)
+    Console().print(table)
+
+
+@app.command()
+def pretrain(
+    config: Annotated[Path, typer.Argument(help="Configuration in YAML.")],
+    overrides: Overrides = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+) -> None:
+    """Train a model on the heads of a configuration."""
+    from atomfm_calc.config import load_config
+    from training.config import PretrainConfig
+    from training.engine.metrics import table_of_errors
+    from training.pretrain import pretrain as run
+
+    result = run(load_config(PretrainConfig, config, overrides or ()), resume)
+    typer.echo(f"{result.steps} steps in {result.seconds:.0f} s")
+    typer.echo(table_of_errors(result.validation))
+
+
+@app.command()
+def alone(
+    run: Run,
+    head: Annotated[str, typer.Argument(help="A head of that run, or all.")],
+    structures_per_batch: Annotated[int, typer.Option(min=1, help="At most.")] = 8,
+    split: Split = "test",
+) -> None:
+    """Train and evaluate heads alone from scratch, with the samples that the joint run gave each."""
+    from training.evaluate import evaluate_run
+    from training.pretrain import alone_config, load_run_config
+    from training.pretrain import pretrain as train
+
+    for name in load_run_config(run).heads if head == "all" else (head,):
+        config = alone_config(run, name, structures_per_batch)
+        if head == "all" and (config.output / f"evaluation-{split}.json").exists():
+            continue
+        train(config)
+        typer.echo(evaluate_run(config.output, split).table())
+
+
+@app.command()
+def evaluate(
+    run: Run,
+    split: Split = "test",
+    limit: Annotated[int | None, typer.Option(min=1, help="Structures per head.")] = None,
+) -> None:
+    """Errors per head on held-out structures, beside the element references alone."""
+    from training.evaluate import evaluate_run
+
+    typer.echo(evaluate_run(run, split, limit).table())
+
+
+@app.command()
+def export(
+    run: Run,
+    folder: Annotated[Path, typer.Argument(help="Model folder to write.")],
+    card: Annotated[Path, typer.Option(help="The card's words in YAML.")],
+    split: Split = "test",
+    private: Annotated[
+        bool, typer.Option("--private", help="Also heads whose data may not be passed on.")
+    ] = False,
+) -> None:
+    """Write weights and card of a run as a model folder."""
+    from atomfm_calc.config import load_config
+    from training.export import CardText
+    from training.export import export as write
+
+    written = write(run, folder, load_config(CardText, card), split, private=private)
+    typer.echo(f"{folder}: {written.label}, heads {', '.join(written.heads)}")
+
+
+@app.command(
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_extra_args": True,
+        "help_option_names": [],
+    }
+)
+def collect(context: typer.Context) -> None:
+    """Generate and label the reference collection (see `collect --help`)."""
+    from training.collection.commands import app as collection
+
+    collection(args=context.args, prog_name="python -m training collect")
+
+
+def main() -> None:
+    """Run the command line; errors of atomfm end it with one line."""
+    from atomfm_calc.errors import AtomFMError
+
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
+    try:
+        app()
+    except AtomFMError as error:
+        typer.echo(f"{type(error).__name__}: {error}", err=True)
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()
