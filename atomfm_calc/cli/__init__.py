@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug or not _is_expected(error):
             raise
-        sys.exit(f"Error: {error}")
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(1)
 
 
 def _is_expected(error: Exception) -> bool:

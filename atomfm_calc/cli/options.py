@@ -61,7 +61,7 @@ def read_structures(path: Path, index: str = ":") -> list[Atoms]:
         found = ase.io.read(path, index=index)
     except UnknownFileTypeError as error:
         raise DataError(f"{path} is of no format that ASE knows; try .extxyz or .cif") from error
-    except IndexError as error:
+    except (IndexError, StopIteration) as error:
         raise DataError(f"{path} has no structure {index}") from error
     except Exception as error:  # ASE's readers raise whatever they stumble on
         raise DataError(f"cannot read {path}: {type(error).__name__}: {error}") from error

@@ -20,11 +20,11 @@ class DynamicsStep(NamedTuple):
 
     step: int
     time_fs: float
-    temperature_K: float  # noqa: N815
-    potential_energy_eV: float  # noqa: N815
-    kinetic_energy_eV: float  # noqa: N815
-    total_energy_eV: float  # noqa: N815
-    max_force_eV_per_angstrom: float  # noqa: N815
+    temperature_K: float
+    potential_energy_eV: float
+    kinetic_energy_eV: float
+    total_energy_eV: float
+    max_force_eV_per_angstrom: float
 
 
 class Course:

@@ -19,7 +19,6 @@ from ase.constraints import FixCom
 from ase.io.trajectory import Trajectory
 from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.md.verlet import VelocityVerlet
 
 from atomfm_calc.errors import AtomFMError, ConfigError, DataError, lookup
@@ -35,7 +34,7 @@ class DynamicsSettings:
 
     ensemble: str = "nvt-langevin"
     """Key of `ENSEMBLES`."""
-    temperature_K: float = 300.0  # noqa: N815
+    temperature_K: float = 300.0
     """Of the thermostat, and of the first velocities where the structure has none."""
     timestep_fs: float = 1.0
     """Two for heavy atoms; 0.5 to 1 with hydrogen."""
@@ -47,7 +46,7 @@ class DynamicsSettings:
     """Steps between two records in trajectory and table."""
     seed: int = 0
     """Of velocities and thermostat."""
-    stop_above_temperature_K: float | None = None  # noqa: N815
+    stop_above_temperature_K: float | None = None
     """The run ends when it gets hotter; None: 5 x temperature_K + 1000."""
     stop_above_force: float = 200.0
     """eV/Å, the run ends when a force gets larger."""
@@ -198,7 +197,8 @@ def _prepare(start: Atoms, settings: DynamicsSettings, random: Any) -> Atoms:
     if not moving.constraints and len(moving) > 1:
         moving.set_constraint(FixCom())
     if not moving.has("momenta") or not np.any(moving.get_momenta()):
-        MaxwellBoltzmannDistribution(moving, temperature_K=settings.temperature_K, rng=random)
+        widths = np.sqrt(moving.get_masses() * units.kB * settings.temperature_K)
+        moving.set_momenta(random.standard_normal((len(moving), 3)) * widths[:, None])
     return moving
 
 

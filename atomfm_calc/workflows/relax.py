@@ -58,7 +58,7 @@ class RelaxSettings:
     """eV/Å, limit for the largest force on an atom."""
     max_stress: float = 6e-4
     """eV/Å³ (0.1 GPa), limit for each stress component's deviation from the pressure."""
-    pressure_GPa: float = 0.0  # noqa: N815
+    pressure_GPa: float = 0.0
     """Compression is positive."""
     max_steps: int = 500
     """Optimizer steps, after which it ends unconverged."""

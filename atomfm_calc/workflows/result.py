@@ -50,9 +50,9 @@ class DynamicsResult:
     """Steps done, those of earlier parts of the run included."""
     time_fs: float
     """Simulated time."""
-    mean_temperature_K: float  # noqa: N815
+    mean_temperature_K: float
     """Over the recorded steps of this part, after the first fifth."""
-    energy_drift_meV_per_atom_per_ps: float | None  # noqa: N815
+    energy_drift_meV_per_atom_per_ps: float | None
     """Slope of the total energy over the recorded steps; None for thermostats and short runs."""
     trajectory: Path | None
     """Where the structures were written."""
