@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from training.collection.plan import load_plan, shards_in_order
+from training.collection.plan import load_plan
 from training.collection.runner import read_records, reasons, run
 from training.collection.verify import verify_shard
 
@@ -61,7 +61,6 @@ def show_status(folder: Folder, plan: PlanPath = DEFAULT_PLAN) -> None:
     records = read_records(folder)
     failed = reasons(records)
     table = Table("set", "head", "shards", "labeled", "s/structure", "failures")
-    order = shards_in_order(load_plan(plan))
     for entry in load_plan(plan).sets:
         own = [record for record in records.values() if record.set_name == entry.name]
         n_labeled = sum(record.n_labeled for record in own)
@@ -71,7 +70,7 @@ def show_status(folder: Folder, plan: PlanPath = DEFAULT_PLAN) -> None:
         table.add_row(
             entry.name,
             entry.head,
-            f"{len(own)}/{sum(shard.plan is not None and shard.plan.name == entry.name for shard in order)}",
+            f"{len(own)}/{-(-entry.count // entry.shard_size)}",
             f"{n_labeled}/{entry.count}",
             f"{seconds / n_tried:.3f}" if n_tried else "-",
             ", ".join(f"{word} {count}" for word, count in words.items()),

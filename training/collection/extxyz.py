@@ -1,7 +1,7 @@
 """Labeled structures as gzip extended XYZ, in the key layout of the published files.
 
-`info["REF_energy"]` eV, `arrays["REF_forces"]` eV/Å, `info["REF_stress"]` eV/Å³ (nine numbers, tension
-positive), `info["charge"]`, `info["multiplicity"]`, `info["source"]`.
+`info["REF_energy"]` eV, `arrays["REF_forces"]` eV/Å, `info["REF_stress"]` eV/Å³ (nine numbers,
+tension positive), `info["charge"]`, `info["multiplicity"]`, `info["source"]`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _text(sample: Sample, targets: Mapping[str, NDArray[np.float64]]) -> str:
 
 
 def write_shard(path: Path, samples: Iterable[Sample]) -> None:
-    """Write labeled samples; the file appears whole or not at all, and equal content gives equal bytes.
+    """Write labeled samples; the file appears whole or not at all; equal content, equal bytes.
 
     Args:
         path: `.extxyz.gz` file to create.

@@ -1,4 +1,4 @@
-"""The plan of a collection: which sets there are, how each is generated, labeled and cut into shards."""
+"""The plan of a collection: its sets, how each is generated, labeled and cut into shards."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def load_plan(path: Path) -> CollectionPlan:
 
 
 def shards_in_order(plan: CollectionPlan) -> list[Shard]:
-    """All shards, interleaved so that at any time every set has had its share of the running time."""
+    """All shards, interleaved so that every set gets its share of the running time throughout."""
     due: list[tuple[float, int, Shard]] = []
     for rank, entry in enumerate(plan.sets):
         n_shards = -(-entry.count // entry.shard_size)

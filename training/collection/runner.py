@@ -123,13 +123,13 @@ def run(plan: CollectionPlan, folder: Path, n_workers: int, niceness: int = 0) -
         n_workers, mp_context=get_context("spawn"), initializer=os.nice, initargs=(niceness,)
     ) as pool:
         futures = {pool.submit(label_shard, shard, folder): shard for shard in waiting}
-        for future in tqdm(as_completed(futures), total=len(futures), desc="shards", mininterval=30):
+        for future in tqdm(
+            as_completed(futures), total=len(futures), desc="shards", mininterval=30
+        ):
             _take(future, futures[future], folder, plan)
 
 
-def _take(
-    future: Future[ShardRecord], shard: Shard, folder: Path, plan: CollectionPlan
-) -> None:
+def _take(future: Future[ShardRecord], shard: Shard, folder: Path, plan: CollectionPlan) -> None:
     try:
         record = future.result()
     except Exception:

@@ -56,7 +56,9 @@ def verify_shard(plan: CollectionPlan, folder: Path, name: str, n_labels: int) -
         UnknownNameError: the plan has no such shard.
         DataError: the folder has no finished shard of this name.
     """
-    shard = lookup({shard.name: shard for shard in shards_in_order(plan)}, name, "shard", "the plan")
+    shard = lookup(
+        {shard.name: shard for shard in shards_in_order(plan)}, name, "shard", "the plan"
+    )
     records = read_records(folder)
     if name not in records:
         raise DataError(f"{folder} has no finished shard {name!r}; run the plan first")

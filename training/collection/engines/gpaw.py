@@ -1,6 +1,7 @@
 """The GPAW door: PBE in plane waves with k-points, run in the system Python that has GPAW.
 
-The energy label is the free energy at the smearing's temperature, which forces and stress belong to.
+The energy label is the free energy at the smearing's temperature, the one that forces and stress
+belong to.
 Without spin: magnetic metals are labeled in their non-magnetic state.
 """
 
@@ -29,10 +30,10 @@ class GPAWEngine:
 
     functional: str = "PBE"
     """Exchange-correlation functional in GPAW's name."""
-    cutoff_eV: float = 400.0
-    """Plane-wave cutoff."""
-    k_density: float = 3.0
-    """k-points per 1/Å of reciprocal lattice vector."""
+    cutoff_eV: float = 500.0
+    """Plane-wave cutoff; at 400 eV oxides and fluorides have Pulay stresses of tens of GPa."""
+    k_density: float = 2.0
+    """ASE's k-point density in Å."""
     smearing_eV: float = 0.1
     """Width of the Fermi-Dirac occupation."""
     max_iterations: int = 120
@@ -50,7 +51,8 @@ class GPAWEngine:
         if "error" in answer:
             raise LabelError(str(answer["error"]))
         targets = {
-            name: np.asarray(answer[name], dtype=np.float64) for name in ("energy", "forces", "stress")
+            name: np.asarray(answer[name], dtype=np.float64)
+            for name in ("energy", "forces", "stress")
         }
         check_targets(targets)
         return targets
@@ -64,7 +66,9 @@ class GPAWEngine:
     def _interpreter(self) -> str:
         found = shutil.which(self.python)
         if found is None:
-            raise LabelError(f"missing-program: no {self.python!r}; set `python` to one that has gpaw")
+            raise LabelError(
+                f"missing-program: no {self.python!r}; set `python` to one that has gpaw"
+            )
         return found
 
     def _ask(self, sample: Sample) -> dict[str, Any]:
@@ -76,8 +80,15 @@ class GPAWEngine:
             "pbc": sample.pbc.tolist(),
             "settings": settings,
         }
-        # env: thread count of the child only; -I: or the script's folder, where a gpaw.py stands, is searched
-        command = ["env", "OMP_NUM_THREADS=1", "OPENBLAS_NUM_THREADS=1", self._interpreter(), "-I", str(WORKER)]
+        # env: thread count of the child only; -I: or it would import the gpaw.py of this folder
+        command = [
+            "env",
+            "OMP_NUM_THREADS=1",
+            "OPENBLAS_NUM_THREADS=1",
+            self._interpreter(),
+            "-I",
+            str(WORKER),
+        ]
         try:
             done = subprocess.run(
                 command,

@@ -1,4 +1,4 @@
-"""The PySCF door: PBE and PBE0 of molecules in def2-SVP, density fitted, with analytic gradients."""
+"""The PySCF door: PBE and PBE0 of molecules, def2-SVP, density fitting, analytic gradients."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from training.collection.engines import check_targets
 
 @dataclass(frozen=True, kw_only=True)
 class PySCFEngine:
-    """Energy and forces of molecules by Kohn-Sham DFT, unrestricted if the multiplicity is not 1."""
+    """Energy and forces of molecules by Kohn-Sham DFT, unrestricted unless a singlet."""
 
     functional: Literal["pbe", "pbe0"]
     """Exchange-correlation functional in PySCF's name."""

@@ -82,7 +82,9 @@ class TbliteEngine:
 
 
 def _n_unpaired(sample: Sample) -> int:
-    """Unpaired electrons in tblite's counting, which has the 4f electrons of Ce to Lu in the core."""
+    """Unpaired electrons as tblite counts them: the 4f electrons of Ce to Lu are in its core."""
+    if sample.pbc.any():
+        return 0
     n_4f = sample.atomic_numbers - 57
     n_hidden = int(n_4f[(n_4f > 0) & (n_4f <= 14)].sum())
     n_unpaired = sample.multiplicity - 1

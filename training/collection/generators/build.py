@@ -17,7 +17,7 @@ def random_numbers(seed: int, index: int) -> np.random.Generator:
 
 
 def pick(seed: int, index: int, n_choices: int) -> int:
-    """Choice that goes once through all `n_choices` in random order, then again in another order."""
+    """Choice that goes through all `n_choices` in random order, then again in another order."""
     lap, place = divmod(index, n_choices)
     return int(np.random.default_rng([seed, lap, 7]).permutation(n_choices)[place])
 
@@ -45,7 +45,9 @@ def to_sample(
     return Sample(
         atomic_numbers=atoms.numbers.astype(np.int64),
         positions=np.round(atoms.positions, DECIMALS) + 0.0,
-        cell=np.round(np.array(atoms.cell), DECIMALS) + 0.0 if atoms.pbc.any() else np.zeros((3, 3)),
+        cell=np.round(np.array(atoms.cell), DECIMALS) + 0.0
+        if atoms.pbc.any()
+        else np.zeros((3, 3)),
         pbc=np.array(atoms.pbc, dtype=bool),
         charge=charge,
         multiplicity=multiplicity,

@@ -12,7 +12,21 @@ from training.collection.generators.displace import rattle
 
 LAST_ELEMENT = 86
 LIGANDS: tuple[str, ...] = (
-    "H", "F", "Cl", "O", "S", "N", "C", "Br", "I", "Se", "P", "B", "Si", "Li", "Na",
+    "H",
+    "F",
+    "Cl",
+    "O",
+    "S",
+    "N",
+    "C",
+    "Br",
+    "I",
+    "Se",
+    "P",
+    "B",
+    "Si",
+    "Li",
+    "Na",
 )
 SHAPES: dict[int, tuple[tuple[float, float, float], ...]] = {
     1: ((1, 0, 0),),
@@ -54,7 +68,9 @@ def generate_complex(seed: int, index: int) -> Sample:
     directions /= np.linalg.norm(directions, axis=1, keepdims=True)
     if n_ligands < 5 and rng.uniform() < 0.3:
         directions += rng.normal(0.0, 0.25, directions.shape)
-    kinds = rng.choice(LIGANDS, n_ligands) if rng.uniform() < 0.4 else [rng.choice(LIGANDS)] * n_ligands
+    kinds = (
+        rng.choice(LIGANDS, n_ligands) if rng.uniform() < 0.4 else [rng.choice(LIGANDS)] * n_ligands
+    )
     with_hydrogen = rng.uniform() < 0.5
     scale = rng.normal(1.03, 0.06) if rng.uniform() < 0.7 else rng.uniform(0.85, 1.3)
     atoms = Atoms(center, positions=[(0.0, 0.0, 0.0)])
@@ -72,7 +88,9 @@ def _attach(
     place = atoms.positions[0] + radius * direction
     atoms.append(ligand)
     atoms.positions[-1] = place
-    n_hydrogen = {"O": int(rng.integers(1, 3)), "S": 1, "N": int(rng.integers(2, 4)), "C": 3}.get(ligand, 0)
+    n_hydrogen = {"O": int(rng.integers(1, 3)), "S": 1, "N": int(rng.integers(2, 4)), "C": 3}.get(
+        ligand, 0
+    )
     if not with_hydrogen or n_hydrogen == 0:
         return
     outward = direction / np.linalg.norm(direction)
@@ -100,13 +118,18 @@ def generate_cluster(seed: int, index: int, min_atoms: int = 3, max_atoms: int =
     n_atoms = int(rng.integers(min_atoms, max_atoms + 1))
     leading = 1 + pick(seed, index, LAST_ELEMENT)
     n_elements = int(rng.choice([1, 2, 3, 4], p=[0.3, 0.4, 0.2, 0.1]))
-    elements = [leading, *(int(number) for number in rng.integers(1, LAST_ELEMENT + 1, n_elements - 1))]
+    elements = [
+        leading,
+        *(int(number) for number in rng.integers(1, LAST_ELEMENT + 1, n_elements - 1)),
+    ]
     numbers = [leading, *(int(number) for number in rng.choice(elements, n_atoms - 1))]
     closest = rng.uniform(0.8, 1.05)
     farthest = closest + rng.uniform(0.05, 0.45)
     positions = np.zeros((1, 3))
     for place in range(1, n_atoms):
-        positions = np.vstack([positions, _free_place(numbers, positions, place, closest, farthest, rng)])
+        positions = np.vstack(
+            [positions, _free_place(numbers, positions, place, closest, farthest, rng)]
+        )
     atoms = Atoms(numbers, positions)
     return to_sample(atoms, f"cluster/{atoms.get_chemical_formula()}")
 

@@ -33,13 +33,17 @@ ANIONS: dict[int, tuple[str, ...]] = {
 }
 METALS: tuple[str, ...] = tuple(
     "Li Be Na Mg Al K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn "
-    "Sb Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi".split()
+    "Sb Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl "
+    "Pb Bi".split()
 )
 FAMILIES: tuple[str, ...] = ("element", "AB", "AB", "AB2", "A2B", "ABX3", "A2B3", "alloy")
 
 
 def generate_common(
-    seed: int, index: int, names: tuple[str, ...] | list[str] = (), min_height: float = 8.0,
+    seed: int,
+    index: int,
+    names: tuple[str, ...] | list[str] = (),
+    min_height: float = 8.0,
     center: float = 1.0,
 ) -> Sample:
     """A common crystal near, above or below its density, at rest, hot, strained or with a vacancy.
@@ -111,7 +115,9 @@ def _decoration(
     """Prototype and elements that suit each other."""
     if family == "element":
         number = 1 + pick(seed + 1, index // len(FAMILIES), 86)
-        prototype = str(rng.choice(["fcc", "bcc", "hcp", "sc", "diamond"], p=[0.3, 0.3, 0.2, 0.1, 0.1]))
+        prototype = str(
+            rng.choice(["fcc", "bcc", "hcp", "sc", "diamond"], p=[0.3, 0.3, 0.2, 0.1, 0.1])
+        )
         return prototype, (chemical_symbols[number],)
     if family == "alloy":
         first, second = rng.choice(METALS, 2, replace=False)
@@ -119,7 +125,9 @@ def _decoration(
     if family == "ABX3":
         large, small, anion = [(1, 2, 1), (2, 4, 2), (3, 3, 2)][int(rng.integers(3))]
         return "perovskite", (
-            str(rng.choice(CATIONS[large])), str(rng.choice(CATIONS[small])), str(rng.choice(ANIONS[anion]))
+            str(rng.choice(CATIONS[large])),
+            str(rng.choice(CATIONS[small])),
+            str(rng.choice(ANIONS[anion])),
         )
     valences = {
         "AB": [(1, 1), (2, 2), (3, 3), (4, 4)],
@@ -153,7 +161,12 @@ def _radius(symbol: str, n_elements: int) -> float:
     """Radius in Å: half the neighbor distance of the metal, or the covalent radius plus 3 %."""
     number = atomic_numbers[symbol]
     state = reference_states[number]
-    if symbol in METALS and n_elements == 1 and state and state["symmetry"] in ("fcc", "bcc", "hcp"):
+    if (
+        symbol in METALS
+        and n_elements == 1
+        and state
+        and state["symmetry"] in ("fcc", "bcc", "hcp")
+    ):
         a = state["a"]
         return {"fcc": a / 8**0.5, "bcc": a * 3**0.5 / 4, "hcp": a / 2}[state["symmetry"]]
     return 1.03 * float(covalent_radii[number])

@@ -1,6 +1,8 @@
-"""Ways to move atoms off a given structure: rattle, heat, scale, strain, and a check of contacts."""
+"""Ways to move atoms off a given structure: rattle, heat, scale, strain."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -40,9 +42,7 @@ def strain(atoms: Atoms, amplitude: float, rng: np.random.Generator) -> Atoms:
     """Copy of a crystal under a random symmetric strain with components up to `amplitude`."""
     change = rng.uniform(-amplitude, amplitude, (3, 3))
     strained = atoms.copy()
-    strained.set_cell(
-        atoms.cell[:] @ (np.eye(3) + 0.5 * (change + change.T)), scale_atoms=True
-    )
+    strained.set_cell(atoms.cell[:] @ (np.eye(3) + 0.5 * (change + change.T)), scale_atoms=True)
     return strained
 
 
@@ -73,27 +73,23 @@ def _spring_matrix(atoms: Atoms) -> NDArray[np.float64]:
     blocks = springs[:, None, None] * units[:, :, None] * units[:, None, :]
     matrix = np.zeros((len(atoms), 3, len(atoms), 3))
     # each pair appears twice, so half of its energy belongs to each appearance
-    np.add.at(matrix, (first, slice(None), first), 0.5 * blocks)
-    np.add.at(matrix, (second, slice(None), second), 0.5 * blocks)
-    np.add.at(matrix, (first, slice(None), second), -0.5 * blocks)
-    np.add.at(matrix, (second, slice(None), first), -0.5 * blocks)
+    pairs = (
+        (first, first, 0.5),
+        (second, second, 0.5),
+        (first, second, -0.5),
+        (second, first, -0.5),
+    )
+    for row, column, factor in pairs:
+        place: Any = (row, slice(None), column)
+        np.add.at(matrix, place, factor * blocks)
     return matrix.reshape(3 * len(atoms), 3 * len(atoms))
-
-
-def closest_contact(atoms: Atoms) -> float:
-    """Smallest distance of two atoms in sums of their covalent radii; infinite without neighbors."""
-    radii = covalent_radii[atoms.numbers]
-    first, second, lengths = neighbor_list("ijd", atoms, 1.3 * radii)
-    if len(lengths) == 0:
-        return float("inf")
-    return float((lengths / (radii[first] + radii[second])).min())
 
 
 def disturb(atoms: Atoms, rng: np.random.Generator) -> tuple[Atoms, str]:
     """A molecule or cluster moved in one of the ways that training needs, and the name of the way.
 
-    One in ten stays as it is; the others are heated to 100-1500 K (even in the logarithm), rattled by 0.02-0.2 Å or
-    scaled by 0.9-1.2 on top of 300 K.
+    One in ten stays as it is; the others are heated to 100-1500 K (even in the logarithm),
+    rattled by 0.02-0.2 Å or scaled by 0.9-1.2 on top of 300 K.
     """
     way = rng.choice(["as-built", "heat", "rattle", "scale"], p=[0.1, 0.5, 0.25, 0.15])
     if way == "as-built":

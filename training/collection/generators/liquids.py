@@ -1,6 +1,6 @@
 """Water in boxes, clusters and ice, and small boxes of alcohols, packed by Monte Carlo with TIP3P.
 
-Water model: Jorgensen et al., J. Chem. Phys. 79, 926 (1983). It only packs; labels come from an engine.
+Water model: Jorgensen et al., J. Chem. Phys. 79, 926 (1983). It only packs; an engine labels.
 """
 
 from __future__ import annotations
@@ -48,9 +48,7 @@ def _water() -> NDArray[np.float64]:
     )
 
 
-def _energy_of(
-    place: int, waters: NDArray[np.float64], cell: NDArray[np.float64] | None
-) -> float:
+def _energy_of(place: int, waters: NDArray[np.float64], cell: NDArray[np.float64] | None) -> float:
     """TIP3P energy in eV of molecule `place` with all others, nearest images of the O-O pairs."""
     own = waters[place]  # [3, 3]
     others = np.delete(waters, place, axis=0)  # [M, 3, 3]
@@ -159,9 +157,7 @@ def _ice(rng: np.random.Generator) -> Sample:
     return to_sample(_hot(_atoms(waters, cell), rng), f"water/ice/{len(waters)}")
 
 
-def generate_water_cluster(
-    seed: int, index: int, largest: int = 10, ions: bool = False
-) -> Sample:
+def generate_water_cluster(seed: int, index: int, largest: int = 10, ions: bool = False) -> Sample:
     """Free water clusters of 1 to `largest` molecules, packed and heated.
 
     Args:
@@ -209,7 +205,9 @@ def generate_alcohol_box(seed: int, index: int) -> Sample:
     solute = ["CO", "CCO"][index % 2]
     kinds = [solute if rng.uniform() < 0.75 else "O" for _ in range(8)]
     volumes = {"CO": 67.0, "CCO": 97.0, "O": 30.0}
-    edge = max(8.01, float((sum(volumes[kind] for kind in kinds) * rng.uniform(0.95, 1.2)) ** (1 / 3)))
+    edge = max(
+        8.01, float((sum(volumes[kind] for kind in kinds) * rng.uniform(0.95, 1.2)) ** (1 / 3))
+    )
     places = _grid(8, rng) * edge + rng.normal(0.0, 0.2, (8, 3))
     box = Atoms(cell=[edge] * 3, pbc=True)
     for kind, place in zip(kinds, places, strict=True):
@@ -220,7 +218,7 @@ def generate_alcohol_box(seed: int, index: int) -> Sample:
 def _best_turned(
     box: Atoms, single: Atoms, place: NDArray[np.float64], rng: np.random.Generator
 ) -> Atoms:
-    """The molecule at `place` in the orientation, out of 200, farthest from all atoms in the box."""
+    """The molecule at `place`, in the orientation of 200 with most room to the atoms in the box."""
     best, best_room = single, -1.0
     centered = single.positions - single.positions.mean(axis=0)
     for _ in range(200):

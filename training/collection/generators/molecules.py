@@ -10,7 +10,7 @@ from ase.build import molecule
 from ase.collections import g2
 from ase.data import covalent_radii, vdw_radii
 from rdkit import Chem
-from rdkit.Chem import AllChem
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 from rdkit.rdBase import BlockLogs
 
 from atomfm_calc.errors import DataError
@@ -33,15 +33,15 @@ def conformer(smiles: str, number: int) -> Atoms:
     # RDKit writes a line for every atom type that UFF lacks; the answer says the same
     silence = BlockLogs()
     structure = Chem.AddHs(Chem.MolFromSmiles(smiles))
-    found = AllChem.EmbedMolecule(structure, randomSeed=1000 + number)
+    found = rdDistGeom.EmbedMolecule(structure, randomSeed=1000 + number)
     if found < 0:
-        found = AllChem.EmbedMolecule(structure, randomSeed=1000 + number, useRandomCoords=True)
+        found = rdDistGeom.EmbedMolecule(structure, randomSeed=1000 + number, useRandomCoords=True)
     if found < 0:
         raise DataError(f"RDKit finds no coordinates for {smiles!r}; take it off the list")
-    if AllChem.MMFFHasAllMoleculeParams(structure):
-        AllChem.MMFFOptimizeMolecule(structure, maxIters=500)
-    elif AllChem.UFFHasAllMoleculeParams(structure):
-        AllChem.UFFOptimizeMolecule(structure, maxIters=500)
+    if rdForceFieldHelpers.MMFFHasAllMoleculeParams(structure):
+        rdForceFieldHelpers.MMFFOptimizeMolecule(structure, maxIters=500)
+    elif rdForceFieldHelpers.UFFHasAllMoleculeParams(structure):
+        rdForceFieldHelpers.UFFOptimizeMolecule(structure, maxIters=500)
     del silence
     numbers = [atom.GetAtomicNum() for atom in structure.GetAtoms()]
     return Atoms(numbers, structure.GetConformer().GetPositions())
@@ -104,12 +104,14 @@ def generate_molecule(
 
 
 def generate_ion(seed: int, index: int, max_heavy_atoms: int = 100) -> Sample:
-    """A neutral molecule that has lost or gained electrons or a proton, charge -2..2, 2S+1 = 1..3."""
+    """A molecule that has lost or gained electrons or a proton: charge -2..2, 2S+1 = 1..3."""
     names = _names("organic", max_heavy_atoms, "")
     rng = random_numbers(seed, index)
     name = names[pick(seed, index, len(names))]
     base, charge = base_molecule(name, rng)
-    way = str(rng.choice(["electrons", "protonated", "deprotonated", "triplet"], p=[0.4, 0.25, 0.2, 0.15]))
+    way = str(
+        rng.choice(["electrons", "protonated", "deprotonated", "triplet"], p=[0.4, 0.25, 0.2, 0.15])
+    )
     if way == "electrons":
         charge += int(rng.choice([-2, -1, 1, 2], p=[0.1, 0.4, 0.4, 0.1]))
     elif way == "protonated":

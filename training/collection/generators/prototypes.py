@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 from ase import Atoms
 from ase.spacegroup import crystal
 
@@ -79,9 +78,7 @@ PROTOTYPES: dict[str, Prototype] = {
         c_over_a=1.1,
         is_hexagonal=True,
     ),
-    "cristobalite": Prototype(
-        space_group=227, sites=(("A", 0, 0, 0), ("B", 1 / 8, 1 / 8, 1 / 8))
-    ),
+    "cristobalite": Prototype(space_group=227, sites=(("A", 0, 0, 0), ("B", 1 / 8, 1 / 8, 1 / 8))),
     "perovskite": Prototype(
         space_group=221,
         sites=(("A", 0, 0, 0), ("B", 1 / 2, 1 / 2, 1 / 2), ("X", 1 / 2, 1 / 2, 0)),
@@ -143,7 +140,9 @@ def _build(prototype: str, elements: tuple[str, ...]) -> Atoms:
         primitive_cell=True,
         onduplicates="error",
     )
-    return Atoms(built.numbers, scaled_positions=built.get_scaled_positions(), cell=built.cell, pbc=True)
+    return Atoms(
+        built.numbers, scaled_positions=built.get_scaled_positions(), cell=built.cell, pbc=True
+    )
 
 
 def primitive_crystal(prototype: str, elements: tuple[str, ...], a: float) -> Atoms:

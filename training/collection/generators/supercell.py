@@ -48,7 +48,9 @@ def _best_matrix(cell: NDArray[np.float64], min_height: float) -> NDArray[np.int
         index.ravel() for index in np.meshgrid(*[np.arange(len(edges))] * 3, indexing="ij")
     )
     ordered = (first < second) & (second < third)
-    matrices = np.stack([edges[first[ordered]], edges[second[ordered]], edges[third[ordered]]], axis=1)
+    matrices = np.stack(
+        [edges[first[ordered]], edges[second[ordered]], edges[third[ordered]]], axis=1
+    )
     sizes = np.rint(np.linalg.det(matrices)).astype(int)  # [K]
     supercells = matrices @ cell
     faces = np.cross(np.roll(supercells, -1, axis=1), np.roll(supercells, -2, axis=1))
