@@ -6,27 +6,36 @@ the gradient of the gradient (needed to train on forces) are loops of the same k
 below with L for the scalar whose gradient is taken.
 
 Every loop runs over one side of the edges, the center or the neighbor, and writes to that atom and to
-its own edges only: no two threads write to the same place. Compiled at the first call, kept on disk.
+its own edges only: no two threads write to the same place. The atoms are dealt to a thread pool of
+`torch.get_num_threads()`; Numba's own threads are not used, because its OpenMP layer changes the number
+of threads of torch (numba 0.68, torch 2.13: steps ten times slower on a busy machine). Compiled
+at the first call, kept on disk.
 
 S, V, W, U: states [N, 3F], vectors [N, 3, F], filters [E, 3F], directions [E, 3], as in `reference`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numba
 import numpy as np
 import torch
-from numba import prange
 from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[Any]
 
+MINIMUM_EDGES = 500
+"""Edges per thread below which another thread costs more than it brings."""
+
 # reassociation lets sums over channels use vector registers; NaN and infinity keep their meaning
-_COMPILE = numba.njit(parallel=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
+_COMPILE = numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
+_POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
+"""Thread pools by process and number of threads (a forked process has no threads of its parent)."""
 
 
 class _Messages(torch.autograd.Function):
@@ -42,8 +51,7 @@ class _Messages(torch.autograd.Function):
         n_atoms, n_features = states.shape[0], states.shape[1] // 3
         to_scalars = states.new_zeros((n_atoms, n_features))
         to_vectors = states.new_zeros((n_atoms, 3, n_features))
-        _set_threads()
-        _messages(*_arrays(*inputs), *sides.by_center, *_arrays(to_scalars, to_vectors))
+        _in_parallel(_messages, *sides.by_center, *_arrays(*inputs, to_scalars, to_vectors))
         return to_scalars, to_vectors
 
     @staticmethod
@@ -61,20 +69,19 @@ class _MessagesGradient(torch.autograd.Function):
         ctx.save_for_backward(*tensors)
         ctx.sides = sides
         results = tuple(_new(tensors))
-        _set_threads()
-        _gradient(*_arrays(*tensors), *sides.by_neighbor, *_arrays(*results))
+        _in_parallel(_gradient, *sides.by_neighbor, *_arrays(*tensors, *results))
         return results
 
     @staticmethod
     @torch.autograd.function.once_differentiable  # type: ignore[misc]
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
-        upstream = _arrays(*gradients)
+        by_center, by_neighbor = ctx.sides.by_center, ctx.sides.by_neighbor
+        inputs, upstream = _arrays(*tensors), _arrays(*gradients)
         results = (*_new(tensors), *(torch.zeros(t.shape, dtype=t.dtype) for t in tensors[4:]))
         out = _arrays(*results)
-        _set_threads()
-        _second_by_neighbor(*_arrays(*tensors), *upstream, *ctx.sides.by_neighbor, *out[:4])
-        _second_by_center(*_arrays(*tensors[:4]), *upstream, *ctx.sides.by_center, *out[4:])
+        _in_parallel(_second_by_neighbor, *by_neighbor, *inputs, *upstream, *out[:4])
+        _in_parallel(_second_by_center, *by_center, *inputs[:4], *upstream, *out[4:])
         return (*results, None)
 
 
@@ -113,16 +120,28 @@ def _arrays(*tensors: Tensor) -> list[Array]:
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
-def _set_threads() -> None:
-    numba.set_num_threads(min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+def _in_parallel(loop: Callable[..., None], start: Array, *arrays: Array) -> None:
+    """Run `loop(first, last, start, *arrays)` over ranges of atoms with about equally many edges."""
+    n_atoms = len(start) - 1
+    n_threads = min(torch.get_num_threads(), int(start[-1]) // MINIMUM_EDGES + 1)
+    if n_threads == 1:
+        loop(0, n_atoms, start, *arrays)
+        return
+    cuts = np.searchsorted(start, np.linspace(0, start[-1], n_threads + 1)[1:-1])
+    bounds = [0, *cuts.tolist(), n_atoms]
+    pool = _POOLS.setdefault((os.getpid(), n_threads), ThreadPoolExecutor(n_threads))
+    ranges = zip(bounds[:-1], bounds[1:], strict=True)
+    for task in [pool.submit(loop, first, last, start, *arrays) for first, last in ranges]:
+        task.result()
 
 
 @_COMPILE
 def _messages(
-    S: Array, V: Array, W: Array, U: Array, start: Array, neighbor: Array, s: Array, v: Array
-) -> None:
+    first: int, last: int, start: Array, neighbor: Array,
+    S: Array, V: Array, W: Array, U: Array, s: Array, v: Array,
+) -> None:  # fmt: skip
     F = s.shape[1]
-    for i in prange(s.shape[0]):
+    for i in range(first, last):
         for e in range(start[i], start[i + 1]):
             j = neighbor[e]
             x, y, z = U[e, 0], U[e, 1], U[e, 2]
@@ -137,13 +156,13 @@ def _messages(
 
 @_COMPILE
 def _gradient(
+    first: int, last: int, start: Array, order: Array, center: Array,
     S: Array, V: Array, W: Array, U: Array, gs: Array, gv: Array,
-    start: Array, order: Array, center: Array,
     dS: Array, dV: Array, dW: Array, dU: Array,
 ) -> None:  # fmt: skip
     """DS .. dU: gradients of L = <gs, s> + <gv, v>."""
     F = gs.shape[1]
-    for j in prange(S.shape[0]):
+    for j in range(first, last):
         for position in range(start[j], start[j + 1]):
             e = order[position]
             i = center[e]
@@ -175,14 +194,14 @@ def _gradient(
 
 @_COMPILE
 def _second_by_neighbor(
+    first: int, last: int, start: Array, order: Array, center: Array,
     S: Array, V: Array, W: Array, U: Array, gs: Array, gv: Array,
     cS: Array, cV: Array, cW: Array, cU: Array,
-    start: Array, order: Array, center: Array,
     dS: Array, dV: Array, dW: Array, dU: Array,
 ) -> None:  # fmt: skip
     """DS .. dU: gradients of L = <cS, dS> + <cV, dV> + <cW, dW> + <cU, dU> of `_gradient`."""
     F = gs.shape[1]
-    for j in prange(S.shape[0]):
+    for j in range(first, last):
         for position in range(start[j], start[j + 1]):
             e = order[position]
             i = center[e]
@@ -221,13 +240,13 @@ def _second_by_neighbor(
 
 @_COMPILE
 def _second_by_center(
+    first: int, last: int, start: Array, neighbor: Array,
     S: Array, V: Array, W: Array, U: Array,
-    cS: Array, cV: Array, cW: Array, cU: Array,
-    start: Array, neighbor: Array, dgs: Array, dgv: Array,
+    cS: Array, cV: Array, cW: Array, cU: Array, dgs: Array, dgv: Array,
 ) -> None:  # fmt: skip
     """Dgs, dgv: gradients of the same L with respect to gs and gv."""
     F = dgs.shape[1]
-    for i in prange(dgs.shape[0]):
+    for i in range(first, last):
         for e in range(start[i], start[i + 1]):
             j = neighbor[e]
             x, y, z = U[e, 0], U[e, 1], U[e, 2]
