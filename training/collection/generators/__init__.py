@@ -22,6 +22,7 @@ from training.collection.generators.molecules import (
     generate_molecule,
     generate_pair,
 )
+from training.collection.generators.slabs import generate_slab
 from training.collection.generators.unit_cells import generate_unit_cell
 
 GENERATORS: dict[str, Callable[..., Sample]] = {
@@ -35,6 +36,7 @@ GENERATORS: dict[str, Callable[..., Sample]] = {
     "water-box": generate_water_box,
     "water-cluster": generate_water_cluster,
     "alcohol-box": generate_alcohol_box,
+    "slab": generate_slab,
     "unit-cell": generate_unit_cell,
     "common-crystal": generate_common,
     "decorated-crystal": generate_decorated,
