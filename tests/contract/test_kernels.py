@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -28,6 +28,15 @@ def _inputs(dtype: torch.dtype, n_atoms: int = 7, n_edges: int = 23, n_features:
     return [torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes]
 
 
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    """As many threads for torch, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
 def _edges(n_atoms: int = 7, n_edges: int = 23) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     center = torch.randint(1, n_atoms, (n_edges,), generator=generator).sort().values
@@ -36,10 +45,12 @@ def _edges(n_atoms: int = 7, n_edges: int = 23) -> Tensor:
     return torch.stack([center, neighbor])
 
 
-def _up_to_second_gradient(kernel: Callable[..., tuple[Tensor, Tensor]], inputs: Inputs) -> Inputs:
+def _up_to_second_gradient(
+    kernel: Callable[..., tuple[Tensor, Tensor]], inputs: Inputs, edges: Tensor
+) -> Inputs:
     """Values, gradients of a weighted sum of them, gradients of the gradients' squares."""
     inputs = [tensor.clone().requires_grad_(True) for tensor in inputs]
-    values = kernel(*inputs, _edges())
+    values = kernel(*inputs, edges)
     weights = [torch.linspace(-1, 1, v.numel(), dtype=v.dtype).reshape(v.shape) for v in values]
     total = sum((w * v * v).sum() for w, v in zip(weights, values, strict=True))
     first = torch.autograd.grad(total, inputs, create_graph=True)
@@ -51,11 +62,29 @@ def _up_to_second_gradient(kernel: Callable[..., tuple[Tensor, Tensor]], inputs:
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_kernel_equals_the_reference_to_second_derivatives(name: str, dtype: torch.dtype) -> None:
     inputs = _inputs(dtype)
-    expected = _up_to_second_gradient(KERNELS["reference"], inputs)
-    actual = _up_to_second_gradient(KERNELS[name], inputs)
+    expected = _up_to_second_gradient(KERNELS["reference"], inputs, _edges())
+    actual = _up_to_second_gradient(KERNELS[name], inputs, _edges())
     for found, wanted in zip(actual, expected, strict=True):
         assert found.dtype == dtype
         assert_close(found, wanted, ROUNDING[dtype] * max(1.0, wanted.abs().max().item()))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_kernel_gives_the_same_bits_with_any_number_of_threads(
+    name: str, three_threads: None
+) -> None:
+    inputs, edges = _inputs(torch.float64, 40, 2500), _edges(40, 2500)
+    many = _up_to_second_gradient(KERNELS[name], inputs, edges)
+    torch.set_num_threads(1)
+    one = _up_to_second_gradient(KERNELS[name], inputs, edges)
+    assert all(map(torch.equal, one, many))
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_a_kernel_leaves_the_number_of_threads_as_it_was(name: str) -> None:
+    before = torch.get_num_threads()
+    _up_to_second_gradient(KERNELS[name], _inputs(torch.float64, 40, 2500), _edges(40, 2500))
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("name", KERNELS)
