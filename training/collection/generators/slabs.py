@@ -15,8 +15,8 @@ from training.collection.generators.prototypes import CRYSTALS
 
 SURFACES: tuple[str, ...] = ("Al", "Ag", "Au", "Pt", "Pd", "Cu", "Ni", "MgO", "NaCl", "LiF")
 ADSORBATES: tuple[str, ...] = (
-    "O", "C", "CO", "[C-]#[O+]", "[O]", "[H]", "N", "[OH]", "[CH3]", "C=C", "O=C=O", "[N]", "[H][H]",
-    "O=O", "C=O", "S",
+    "O", "C", "CO", "[C-]#[O+]", "[O]", "[H]", "N", "[OH]", "[CH3]", "C=C", "O=C=O", "[N]",
+    "[H][H]", "O=O", "C=O", "S",
 )  # fmt: skip
 """SMILES: O is water, [O] an atom."""
 MIN_HEIGHT = 8.0
