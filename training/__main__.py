@@ -79,7 +79,7 @@ def alone(
     structures_per_batch: Annotated[int, typer.Option(min=1, help="At most.")] = 8,
     split: Split = "test",
 ) -> None:
-    """Train and evaluate heads alone from scratch, with the samples that the joint run gave each."""
+    """Train heads alone from scratch with the samples that the joint run gave each; evaluate."""
     from training.evaluate import evaluate_run
     from training.pretrain import alone_config, load_run_config
     from training.pretrain import pretrain as train

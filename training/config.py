@@ -132,7 +132,7 @@ class FitConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """How."""
     ema_decay: float = 0.999
-    """Of the moving average of the weights that is validated and exported; 0: the weights themselves."""
+    """Of the averaged weights that are validated and exported; 0: no averaging."""
     validate_every_steps: int = 500
     """Steps between validations."""
     validate_structures_per_head: int = 200
@@ -156,7 +156,7 @@ class PretrainConfig:
     architecture: Architecture = field(default_factory=Architecture)
     """The network; ignored with `start_from`."""
     start_from: Path | None = None
-    """Model folder or checkpoint whose weights are taken; missing heads are added, others dropped."""
+    """Model folder or checkpoint to begin with; missing heads are added, others dropped."""
     data: DataConfig = field(default_factory=DataConfig)
     """Where the data is."""
     mixing: MixingConfig = field(default_factory=MixingConfig)

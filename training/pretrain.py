@@ -6,6 +6,7 @@ import json
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -25,6 +26,8 @@ from training.engine.trainer import FitResult, Trainer
 
 logger = logging.getLogger(__name__)
 
+FRESH_HEAD_SCALE = 0.1
+"""Factor on the last layer of a fresh head."""
 CONFIG_FILE = "config.yaml"
 """The resolved configuration in the run folder."""
 
@@ -135,8 +138,12 @@ def read_start(path: Path) -> tuple[Architecture, list[str], dict[str, torch.Ten
 
 
 def set_statistics(model: FoundationModel, name: str, data: TrainingData) -> None:
-    """Put the fitted references and scale into a head."""
+    """Put the fitted references and scale into a fresh head, which begins close to them."""
     head = model.head(name)
+    with torch.no_grad():
+        last = cast(torch.nn.Linear, head.network[-1])
+        last.weight.mul_(FRESH_HEAD_SCALE)
+        last.bias.zero_()
     head.references.copy_(torch.from_numpy(data.references[name]))
     head.scale.fill_(data.scales[name])
 

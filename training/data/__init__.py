@@ -1,1 +1,1 @@
-"""From samples to batches: prepared graphs, mixing of heads, batches within a budget, statistics."""
+"""From samples to batches: prepared graphs, mixing of heads, batches in a budget, statistics."""

@@ -120,9 +120,12 @@ class MixedSampler:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where `state_dict` was taken."""
         self.state = SamplerState(
-            **{name: dict(value) if isinstance(value, dict) else value
-               for name, value in state.items()}
-        )  # fmt: skip
+            batch=state["batch"],
+            epoch=dict(state["epoch"]),
+            position=dict(state["position"]),
+            pending=state["pending"],
+            seen=dict(state["seen"]),
+        )
 
     def _add(self, filling: _Filling, structure: int) -> bool:
         n_atoms, n_edges = int(self.n_atoms[structure]), int(self.n_edges[structure])

@@ -32,9 +32,7 @@ class Batch(NamedTuple):
 class Assembler:
     """Indices -> `Batch`."""
 
-    def __init__(
-        self, graphs: PackedGraphs, head: NDArray[np.int64], files: Sequence[str]
-    ) -> None:
+    def __init__(self, graphs: PackedGraphs, head: NDArray[np.int64], files: Sequence[str]) -> None:
         """`head` [all structures] is the head index of each; `files` are named in messages."""
         self.graphs = graphs
         self.head = torch.from_numpy(np.asarray(head, dtype=np.int64))
@@ -79,9 +77,7 @@ class TrainingLoader:
 class FixedLoader:
     """The same batches in every pass, for validation and tests."""
 
-    def __init__(
-        self, assembler: Assembler, index: NDArray[np.int64], limits: BatchLimits
-    ) -> None:
+    def __init__(self, assembler: Assembler, index: NDArray[np.int64], limits: BatchLimits) -> None:
         graphs = assembler.graphs
         self.assembler = assembler
         self.batches = fixed_batches(index, (graphs.n_atoms, graphs.n_edges), limits)

@@ -126,7 +126,7 @@ def pack(samples: Iterable[Sample], cutoff: float, file: int = 0) -> PackedGraph
         for name, value in _row(sample, cutoff, file).items():
             rows[name].append(value)
     empty = {"cell": (0, 3, 3), "stress": (0, 3, 3), "pbc": (0, 3)}
-    empty |= {name: (0, 3) for name in ("positions", "forces", "edge_shift")}
+    empty |= dict.fromkeys(("positions", "forces", "edge_shift"), (0, 3))
     return PackedGraphs(
         {
             name: torch.from_numpy(

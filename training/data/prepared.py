@@ -1,4 +1,4 @@
-"""Prepared graphs on disk: one safetensors file per data file, found by its content and the cutoff."""
+"""Prepared graphs on disk: one safetensors file per data file, found by content and cutoff."""
 
 from __future__ import annotations
 

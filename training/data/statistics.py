@@ -31,8 +31,8 @@ def fit_references(
 ) -> Floats:
     """Energy of each element [119] in eV, such that their sums are close to the energies.
 
-    Least squares of the energy per atom with a penalty on the distance from a prior. The strength of
-    the penalty is the variance of the residuals over that of the distances, both found from the
+    Least squares of the energy per atom with a penalty on the distance from a prior. The strength
+    of the penalty is the variance of the residuals over that of the distances, both found from the
     data, so that well-known elements are fitted freely, those seen in a few structures lean on the
     prior, and those never seen are the prior. Without a prior, it is whichever of two shapes fits
     better: the same for all elements (valence energies), or Z^(7/3) (Thomas-Fermi, all electrons).

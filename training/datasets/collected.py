@@ -1,4 +1,4 @@
-"""The project's own reference collection, one dataset per level of theory, and a user's own file."""
+"""The project's reference collection, one dataset per level of theory; a user's own file."""
 
 from __future__ import annotations
 

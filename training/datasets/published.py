@@ -27,7 +27,9 @@ ALEXANDRIA_PBE = PublishedFiles(
         good_for=("energies and stress of crystals near equilibrium", "equations of state"),
         not_for=("phonons and hot dynamics: the structures are relaxed", "molecules", "surfaces"),
     ),
-    names=tuple(f"alexandria_pbe_p{pressure}_train.extxyz.gz" for pressure in ("000", "050", "100")),
+    names=tuple(
+        f"alexandria_pbe_p{pressure}_train.extxyz.gz" for pressure in ("000", "050", "100")
+    ),
 )
 MLEARN_PBE = PublishedFiles(
     info=DatasetInfo(

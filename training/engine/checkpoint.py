@@ -1,4 +1,4 @@
-"""Checkpoints: one safetensors file of plain tensors, with everything else as JSON in its header."""
+"""Checkpoints: one safetensors file of plain tensors, all else as JSON in its header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Losses as sums over labels, divided by label counts that the caller may have added up globally."""
+"""Losses as sums over labels, to be divided by counts that may be those of all processes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class LossTerm(NamedTuple):
 
     total: Tensor
     """Sum over the labels, weighted by head."""
-    count: int
+    n_labels: int
     """Number of labels."""
 
 
@@ -66,8 +66,8 @@ LOSSES: dict[str, Callable[[Tensor, float], Tensor]] = {"huber": huber, "mae": m
 def errors(prediction: Prediction, batch: LabeledBatch) -> dict[str, tuple[Tensor, Tensor]]:
     """Errors of the labeled entries and the structure of each, by property.
 
-    Energy errors are per atom, [L] in eV; forces [L, 3] in eV/Å; stress [L, 3, 3] in eV/Å³, each over
-    the L structures or atoms that have the label.
+    Energy errors are per atom, [L] in eV; forces [L, 3] in eV/Å; stress [L, 3, 3] in eV/Å³, each
+    over the L structures or atoms that have the label.
     """
     graph, result = batch.graph, {}
     for name, level in (("energy", "structure"), ("forces", "atom"), ("stress", "structure")):
@@ -104,13 +104,13 @@ def loss_terms(
     terms = {}
     for name, (error, owner) in errors(prediction, batch).items():
         weight = head_weights.index_select(0, batch.head.index_select(0, owner))
-        values = function(error, deltas[name]).reshape(len(error), error[0:1].numel() or 1)
+        values = function(error, deltas[name])[:, None].flatten(1)  # [L, components]
         terms[name] = LossTerm((values.sum(dim=1) * weight).sum().to(torch.float64), values.numel())
     return terms
 
 
-def combine(terms: dict[str, LossTerm], config: LossConfig, counts: dict[str, int]) -> Tensor:
-    """The loss: weighted means of the terms over `counts` labels (of all processes together)."""
+def combine(terms: dict[str, LossTerm], config: LossConfig, n_labels: dict[str, int]) -> Tensor:
+    """The loss: weighted means of the terms over `n_labels` labels (of all processes together)."""
     weights = {
         "energy": config.energy_weight,
         "forces": config.forces_weight,
@@ -118,7 +118,7 @@ def combine(terms: dict[str, LossTerm], config: LossConfig, counts: dict[str, in
     }
     total = torch.zeros((), dtype=torch.float64)
     for name, term in terms.items():
-        total = total.to(term.total.device) + weights[name] * term.total / max(counts[name], 1)
+        total = total.to(term.total.device) + weights[name] * term.total / max(n_labels[name], 1)
     return total
 
 

@@ -31,7 +31,7 @@ class HeadErrors:
         head = batch.head.cpu()
         self._structures += torch.bincount(head, minlength=len(self.heads))
         for name, (error, owner) in errors(prediction, batch).items():
-            flat = error.detach().abs().reshape(len(error), -1).to("cpu", torch.float64)
+            flat = error.detach().abs().to("cpu", torch.float64)[:, None].flatten(1)
             head_of_row = head.index_select(0, owner.cpu())
             self._sums[name].index_add_(0, head_of_row, flat.sum(dim=1))
             size = torch.full((len(flat),), float(flat.shape[1]), dtype=torch.float64)
@@ -84,7 +84,7 @@ def predict_batch(
 def references_only(model: FoundationModel, batch: LabeledBatch) -> Prediction:
     """The baseline without a network: element references, no forces, no stress."""
     graph = batch.graph
-    table = torch.stack([head.references for head in model.heads.values()])  # [H, 119]
+    table = torch.stack([model.head(name).references for name in model.head_names])  # [H, 119]
     head_of_atom = batch.head.index_select(0, graph.batch)
     atoms = table[head_of_atom, graph.atomic_numbers]
     energy = torch.zeros(graph.n_structures, dtype=torch.float64, device=atoms.device)

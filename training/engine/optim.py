@@ -45,7 +45,7 @@ def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Opt
 
 
 def learning_rate(config: OptimizerConfig, fraction: float) -> float:
-    """Learning rate when `fraction` of the duration is over (0 to 1): warm-up times half a cosine."""
+    """Learning rate at a part of the duration (0 to 1): warm-up times half a cosine."""
     fraction = min(max(fraction, 0.0), 1.0)
     cosine = 0.5 * (1.0 + math.cos(math.pi * fraction))
     value = config.end_learning_rate + (config.learning_rate - config.end_learning_rate) * cosine

@@ -155,8 +155,8 @@ class Trainer:
             group["lr"] = rate
         prediction = predict_batch(self.model, batch, differentiable=True)
         terms = loss_terms(prediction, batch, config.loss, self.head_weights)
-        counts = {name: term.count for name, term in terms.items()}
-        loss = combine(terms, config.loss, counts)
+        n_labels = {name: term.n_labels for name, term in terms.items()}
+        loss = combine(terms, config.loss, n_labels)
         if not bool(torch.isfinite(loss)):
             raise TrainingError(self._blame("loss", batch, prediction))
         self.optimizer.zero_grad(set_to_none=True)
@@ -250,6 +250,6 @@ def _head_weights(model: FoundationModel, config: LossConfig) -> Tensor:
 
 def _means(terms: dict[str, LossTerm]) -> dict[str, float]:
     return {
-        f"{name}_loss": float(term.total.detach()) / max(term.count, 1)
+        f"{name}_loss": float(term.total.detach()) / max(term.n_labels, 1)
         for name, term in terms.items()
     }
