@@ -24,6 +24,10 @@ NORM_OFFSET = 1e-8
 """Added to squared vector lengths, so that the gradient of the length exists at zero."""
 
 
+FRESH_FILTER_SCALE = 0.2
+"""Factor on the first filter weights, about one over the root of the number of neighbors."""
+
+
 class AtomFeatures(NamedTuple):
     """What a backbone gives to the heads."""
 
@@ -42,6 +46,9 @@ class Message(nn.Module):
             nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
         )
         self.radial_filter = nn.Linear(n_radial, 3 * n_features)
+        with torch.no_grad():  # sums over tens of neighbors begin at the size of one atom's features
+            self.radial_filter.weight.mul_(FRESH_FILTER_SCALE)
+            self.radial_filter.bias.mul_(FRESH_FILTER_SCALE)
 
     def filters(self, basis: Tensor, envelope: Tensor) -> Tensor:
         """The paper's W(|r|): [E, R] and [E] -> [E, 3F]."""
