@@ -4,7 +4,7 @@ BIN := .venv/bin
 JOBS ?= auto
 FILE ?=
 
-.PHONY: demo test lint
+.PHONY: demo test lint bench
 
 demo: .venv/.ready-to-use
 	$(BIN)/python tutorials/demo.py $(FILE)
@@ -15,6 +15,9 @@ test: lint
 lint: .venv/.ready-to-develop
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: .venv/.ready-to-use
+	$(BIN)/python benchmarks/speed.py
 
 # The constraints pin torch by its number: an unpinned torch brings gigabytes of CUDA libraries.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
