@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +15,7 @@ from atomfm_calc.sample import Sample
 from training.collection.generators.build import pick, random_numbers, to_sample
 from training.collection.generators.displace import heat, rattle, strain, stretch
 from training.collection.generators.prototypes import CRYSTALS, primitive_crystal
-from training.collection.generators.supercell import smallest_supercell
+from training.collection.generators.supercell import cell_heights, smallest_supercell
 
 CATIONS: dict[int, tuple[str, ...]] = {
     1: ("Li", "Na", "K", "Rb", "Cs", "Cu", "Ag", "Tl", "Au", "In"),
@@ -43,30 +44,31 @@ def generate_common(
     seed: int,
     index: int,
     names: tuple[str, ...] | list[str] = (),
+    centers: Mapping[str, float] | None = None,
     min_height: float = 8.0,
-    center: float = 1.0,
 ) -> Sample:
     """A common crystal near, above or below its density, at rest, hot, strained or with a vacancy.
 
     Args:
         seed: of the set.
         index: of the structure.
-        names: entries of `CRYSTALS`; empty: all.
+        names: entries of `CRYSTALS`, more often if repeated; empty: all.
+        centers: factors on the experimental lattice constants that lengths scatter around, such
+            as those of the label engine's own minima; 1.01 where there is none.
         min_height: smallest perpendicular height of the supercell in Å.
-        center: factor on the experimental lattice constant that lengths scatter around.
     """
     chosen = tuple(names) or tuple(CRYSTALS)
     name = chosen[pick(seed, index, len(chosen))]
     rng = random_numbers(seed, index)
     prototype, elements, a = CRYSTALS[name]
-    cell = primitive_crystal(prototype, elements, a * center)
+    cell = primitive_crystal(prototype, elements, a * (centers or {}).get(name, 1.01))
     way = str(rng.choice(["volume", "hot", "strained", "vacancy"], p=[0.3, 0.4, 0.22, 0.08]))
-    atoms = _moved(cell, way, min_height, rng)
+    atoms = _moved(_same_supercell(cell, min_height), way, min_height, rng)
     return to_sample(atoms, f"crystal/{name}/{way}")
 
 
 def generate_decorated(
-    seed: int, index: int, min_height: float = 8.0, max_atoms: int = 48
+    seed: int, index: int, min_height: float = 8.0, max_atoms: int = 60
 ) -> Sample:
     """A prototype with elements that suit it: elements, salts, oxides, perovskites, alloys.
 
@@ -86,20 +88,31 @@ def generate_decorated(
         cell = stretch(
             primitive_crystal(prototype, elements, 10.0), _contact_scale(prototype, elements)
         )
-        way = str(rng.choice(["volume", "hot", "strained"], p=[0.35, 0.4, 0.25]))
-        atoms = _moved(cell, way, min_height, rng)
-        if len(atoms) <= max_atoms:
+        supercell = _same_supercell(cell, min_height)
+        if len(supercell) <= max_atoms:
+            way = str(rng.choice(["volume", "hot", "strained"], p=[0.35, 0.4, 0.25]))
+            atoms = _moved(supercell, way, min_height, rng)
             return to_sample(atoms, f"decorated/{prototype}/{''.join(elements)}/{way}")
     raise StructureError(f"no {family} crystal with at most {max_atoms} atoms; raise max_atoms")
 
 
-def _moved(cell: Atoms, way: str, min_height: float, rng: np.random.Generator) -> Atoms:
-    """Supercell at a random density, then moved in one way."""
-    spread = rng.uniform(0.9, 1.12) if way == "volume" else rng.normal(1.01, 0.02)
-    scaled = stretch(cell, float(np.clip(spread, 0.88, 1.15)))
+def _same_supercell(cell: Atoms, min_height: float) -> Atoms:
+    """Supercell that stays high enough when lengths shrink by 6 %.
+
+    All structures of a crystal have the same one: with one k-point, another shape of the supercell
+    is another sampling of the bands, and its energies are not comparable.
+    """
+    return smallest_supercell(cell, min_height / 0.94)
+
+
+def _moved(supercell: Atoms, way: str, min_height: float, rng: np.random.Generator) -> Atoms:
+    """Copy at a random density, moved in one way."""
+    spread = rng.uniform(0.94, 1.1) if way == "volume" else rng.normal(1.0, 0.02)
+    atoms = stretch(supercell, float(np.clip(spread, 0.94, 1.1)))
     if way == "strained":
-        scaled = strain(scaled, rng.uniform(0.005, 0.06), rng)
-    atoms = smallest_supercell(scaled, min_height + 1e-4)
+        atoms = strain(atoms, rng.uniform(0.005, 0.06), rng)
+    lowest = float(cell_heights(np.array(atoms.cell)).min())
+    atoms = stretch(atoms, max(1.0, (min_height + 1e-6) / lowest))
     if way == "volume":
         return rattle(atoms, rng.choice([0.0, 0.01, 0.03, 0.06]), rng)
     if way == "vacancy":
