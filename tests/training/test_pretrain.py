@@ -10,14 +10,17 @@ import pytest
 import torch
 from ase.data import chemical_symbols
 
+from atomfm_calc.config import load_config
 from atomfm_calc.errors import ConfigError
 from atomfm_calc.registry.catalog import load_model
 from tests.training.made import LIMITS, SMALL, labeled
 from training.config import DataConfig, DurationConfig, FitConfig, PretrainConfig
+from training.datasets import DATASETS
 from training.evaluate import evaluate_run, load_average
 from training.export import CardText, export
 from training.pretrain import alone_config, pretrain, start_model
 
+CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 TEXT = CardText(
     name="made", version="0.1.0", title="t", description="d", licence="MIT", citation="c",
     default_head="one", default_head_reason="r",
@@ -103,3 +106,11 @@ def test_starting_from_a_run_keeps_its_heads_and_adds_new_ones(config: PretrainC
     assert model.head_names == ("new", "two")
     assert torch.equal(model.head("two").references, old.head("two").references)
     assert torch.equal(model.backbone.embedding.weight, old.backbone.embedding.weight)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+def test_the_configurations_of_the_project_can_be_read(path: Path) -> None:
+    kind = CardText if path.stem.endswith("-card") else PretrainConfig
+    loaded = load_config(kind, path)
+    if isinstance(loaded, PretrainConfig):
+        assert set(loaded.heads) <= set(DATASETS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from training.datasets.adapter import CollectionShards, DatasetInfo, OwnFile
 
 _SOURCE = "generated and labeled by this project (training/collection)"
-_LICENCE = "MIT, as this project"
+_LICENCE = "BSD-3-Clause, as this project"
 _ALL_ELECTRON_ZERO = "all nuclei and electrons at infinite separation"
 _XTB_ZERO = "valence electrons and cores at infinite separation, in the model of GFN-xTB"
 
