@@ -19,7 +19,7 @@ from atomfm_calc.sample import Sample
 from training.config import DataConfig
 from training.data.loader import Assembler
 from training.data.packed import PackedGraphs, concatenate
-from training.data.prepared import prepare_file, sha256_of_file
+from training.data.prepared import DataFile, data_file, prepare_file
 from training.data.statistics import composition_matrix, fit_references, fit_scale
 from training.datasets import DATASETS
 from training.datasets.adapter import CollectionShards, Dataset, DatasetInfo
@@ -77,14 +77,14 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
     summary: Summary = {"cutoff": cutoff, "heads": {}}
     for number, head in enumerate(heads):
         dataset = dataset_of(head, config)
-        paths = _files_of(head, dataset, config)
+        sources = _files_of(head, dataset, config)
         infos[head] = replace(dataset.info, name=head)
-        graphs, refused = _read(paths, len(files), config, cutoff)
-        files += [path.name for path in paths]
+        graphs, refused = _read(sources, len(files), config, cutoff)
+        files += [source.path.name for source in sources]
         parts.append(graphs)
         owner.append(np.full(len(graphs), number))
         summary["heads"][head] = {
-            "files": [[str(path), sha256_of_file(path)] for path in paths],
+            "files": [[str(path), checksum] for path, checksum in sources],
             "refused": refused,
         }
         logger.info("%s: %d structures, refused %s", head, len(graphs), refused or "none")
@@ -116,9 +116,13 @@ def dataset_of(head: str, config: DataConfig) -> Dataset:
     return lookup(DATASETS, head, "dataset (or key of data.own_files)")
 
 
-def _files_of(head: str, dataset: Dataset, config: DataConfig) -> list[Path]:
+def _files_of(head: str, dataset: Dataset, config: DataConfig) -> list[DataFile]:
     if config.files_of_run is not None:
         return _recorded_files(head, config.files_of_run)
+    return [data_file(path) for path in _present_files(head, dataset, config)]
+
+
+def _present_files(head: str, dataset: Dataset, config: DataConfig) -> list[Path]:
     if head in config.own_files:
         return dataset.files(config.own_files[head])
     if not isinstance(dataset, CollectionShards):
@@ -130,25 +134,22 @@ def _files_of(head: str, dataset: Dataset, config: DataConfig) -> list[Path]:
     return dataset.files(config.collection)
 
 
-def _recorded_files(head: str, run: Path) -> list[Path]:
+def _recorded_files(head: str, run: Path) -> list[DataFile]:
     path = run / SUMMARY_FILE
     if not path.is_file():
         raise DataError(f"{run} has no {SUMMARY_FILE}; is it the folder of a training run?")
     recorded = json.loads(path.read_text(encoding="utf-8"))["heads"]
     entries = lookup(recorded, head, "head", str(run))["files"]
-    for name, checksum in entries:
-        if sha256_of_file(Path(name)) != checksum:
-            raise DataError(f"{name} is not the file that {run} was trained on: it was changed")
-    return [Path(name) for name, _ in entries]
+    return [DataFile(Path(name), checksum) for name, checksum in entries]
 
 
 def _read(
-    paths: list[Path], first_file: int, config: DataConfig, cutoff: float
+    sources: list[DataFile], first_file: int, config: DataConfig, cutoff: float
 ) -> tuple[PackedGraphs, dict[str, int]]:
     parts: list[PackedGraphs] = []
     refused: dict[str, int] = {}
-    for number, path in enumerate(paths):
-        prepared = prepare_file(path, read_extxyz, cutoff, config.cache)
+    for number, source in enumerate(sources):
+        prepared = prepare_file(source, read_extxyz, cutoff, config.cache)
         columns = dict(prepared.graphs.columns)
         columns["file"] = columns["file"].new_full(columns["file"].shape, first_file + number)
         parts.append(PackedGraphs(columns))

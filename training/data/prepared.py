@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from safetensors import safe_open
@@ -25,6 +26,15 @@ PREPARED_FORMAT = 1
 Reader = Callable[[Path], Iterable[Sample]]
 
 
+class DataFile(NamedTuple):
+    """A data file and the content it is meant to have."""
+
+    path: Path
+    """Where it is, or was: the cache needs only the checksum."""
+    sha256: str
+    """Hexadecimal."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """The graphs of one data file."""
@@ -35,27 +45,35 @@ class Prepared:
     """Number of refused samples by reason."""
 
 
-def sha256_of_file(path: Path) -> str:
-    """SHA-256 of a data file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def data_file(path: Path) -> DataFile:
+    """The file with the content it has now."""
+    return DataFile(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def prepare_file(path: Path, read: Reader, cutoff: float, cache: Path | None) -> Prepared:
+def prepare_file(file: DataFile, read: Reader, cutoff: float, cache: Path | None) -> Prepared:
     """The graphs of a data file, from the cache if they were made before.
 
     Args:
-        path: the data file.
+        file: the data file; if the cache has its content, it need not exist any more.
         read: file -> samples; used only if the cache does not have the file.
         cutoff: Å.
         cache: folder of prepared files, made if absent; None: no cache.
+
+    Raises:
+        DataError: the file is needed, but gone or changed.
     """
-    key = f"{sha256_of_file(path)[:24]}-{cutoff:.3f}-{PREPARED_FORMAT}"
+    key = f"{file.sha256[:24]}-{cutoff:.3f}-{PREPARED_FORMAT}"
     cached = None if cache is None else cache / f"{key}.safetensors"
     if cached is not None and cached.is_file():
         return _load(cached)
-    logger.info("building the graphs of %s", path.name)
+    if not file.path.is_file() or data_file(file.path) != file:
+        raise DataError(
+            f"{file.path} is gone or was changed since it was recorded (SHA-256 {file.sha256}), "
+            "and the cache does not have it; bring the file back"
+        )
+    logger.info("building the graphs of %s", file.path.name)
     refused: Counter[str] = Counter()
-    graphs = pack(_checked(read(path), refused), cutoff)
+    graphs = pack(_checked(read(file.path), refused), cutoff)
     prepared = Prepared(graphs=graphs, refused=dict(refused))
     if cached is not None:
         _save(prepared, cached)

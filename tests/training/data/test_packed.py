@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from atomfm_calc.errors import DataError
 from atomfm_calc.graph import collate
 from atomfm_calc.neighbors import graph_from_sample
 from atomfm_calc.sample import Sample
 from tests.training.made import CUTOFF, packed, samples
 from training.data.packed import PackedGraphs, concatenate
-from training.data.prepared import prepare_file
+from training.data.prepared import data_file, prepare_file
 
 
 def test_a_batch_equals_the_graphs_joined_one_by_one() -> None:
@@ -57,13 +58,25 @@ def test_a_prepared_file_is_read_once_and_comes_back_equal(tmp_path: Path) -> No
         calls.append(file)
         return samples(5)
 
-    first = prepare_file(path, read, CUTOFF, tmp_path / "cache").graphs
-    second = prepare_file(path, read, CUTOFF, tmp_path / "cache").graphs
+    first = prepare_file(data_file(path), read, CUTOFF, tmp_path / "cache").graphs
+    second = prepare_file(data_file(path), read, CUTOFF, tmp_path / "cache").graphs
     assert len(calls) == 1
     assert _equal(first, second)
     path.write_text("other content")
-    prepare_file(path, read, CUTOFF, tmp_path / "cache")
+    prepare_file(data_file(path), read, CUTOFF, tmp_path / "cache")
     assert len(calls) == 2
+
+
+def test_a_recorded_file_is_needed_only_if_the_cache_does_not_have_it(tmp_path: Path) -> None:
+    path = tmp_path / "data.extxyz"
+    path.write_text("content")
+    recorded = data_file(path)
+    prepare_file(recorded, lambda _: samples(5), CUTOFF, tmp_path / "cache")
+    path.unlink()
+    found = prepare_file(recorded, lambda _: [], CUTOFF, tmp_path / "cache")
+    assert len(found.graphs) == 5
+    with pytest.raises(DataError, match=r"data\.extxyz is gone or was changed"):
+        prepare_file(recorded, lambda _: [], CUTOFF, None)
 
 
 def test_a_sample_that_cannot_be_right_is_counted_with_its_reason(
@@ -73,7 +86,7 @@ def test_a_sample_that_cannot_be_right_is_counted_with_its_reason(
     path.touch()
     bad = Sample(atomic_numbers=np.array([1]), positions=np.zeros((2, 3)), source="bad#7")
     with caplog.at_level(logging.WARNING):
-        prepared = prepare_file(path, lambda _: [*samples(2), bad], CUTOFF, None)
+        prepared = prepare_file(data_file(path), lambda _: [*samples(2), bad], CUTOFF, None)
     assert len(prepared.graphs) == 2
     assert prepared.refused == {"positions have shape (2, 3), not (1, 3)": 1}
     assert "bad#7" in caplog.text
