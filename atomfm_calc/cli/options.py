@@ -27,6 +27,10 @@ ChargeOption = Annotated[
 MultiplicityOption = Annotated[
     int | None, typer.Option("--multiplicity", help="2S+1; else the file says, or 1.")
 ]
+UnseenOption = Annotated[
+    bool,
+    typer.Option("--allow-unseen-elements", help="Compute elements the head was not trained on."),
+]
 IndexOption = Annotated[int, typer.Option("--index", help="Which structure of the file.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 
@@ -34,13 +38,23 @@ DEFAULT_MODEL = "painn-lead"
 
 
 def settings_from_options(
-    head: str | None, device: str, dtype: str, charge: int | None, multiplicity: int | None
+    head: str | None,
+    device: str,
+    dtype: str,
+    charge: int | None,
+    multiplicity: int | None,
+    allow_unseen_elements: bool,
 ) -> CalculatorSettings:
     """The calculator settings that the options describe."""
     from atomfm_calc.calculators.setup import CalculatorSettings
 
     return CalculatorSettings(
-        head=head, device=device, default_dtype=dtype, charge=charge, multiplicity=multiplicity
+        head=head,
+        device=device,
+        default_dtype=dtype,
+        charge=charge,
+        multiplicity=multiplicity,
+        allow_unseen_elements=allow_unseen_elements,
     )
 
 

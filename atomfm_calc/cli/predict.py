@@ -16,6 +16,7 @@ from atomfm_calc.cli.options import (
     ModelOption,
     MultiplicityOption,
     StructureFile,
+    UnseenOption,
     read_structures,
     settings_from_options,
 )
@@ -43,6 +44,7 @@ def predict(
     dtype: DtypeOption = "float32",
     charge: ChargeOption = None,
     multiplicity: MultiplicityOption = None,
+    allow_unseen_elements: UnseenOption = False,
 ) -> None:
     """Energy, forces and stress of all structures of FILE; --head all compares the heads."""
     from atomfm_calc.calculators.calculator import FoundationCalc
@@ -52,7 +54,12 @@ def predict(
     if out is not None and out.resolve() == file.resolve():
         raise DataError(f"--out {out} is the input file; name another one")
     settings = settings_from_options(
-        None if head == "all" else head, device, dtype, charge, multiplicity
+        None if head == "all" else head,
+        device,
+        dtype,
+        charge,
+        multiplicity,
+        allow_unseen_elements,
     )
     calc = FoundationCalc.from_settings(model, settings)
     if head == "all":

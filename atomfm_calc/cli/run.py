@@ -20,6 +20,7 @@ from atomfm_calc.cli.options import (
     MultiplicityOption,
     OverwriteOption,
     StructureFile,
+    UnseenOption,
     read_structures,
     settings_from_options,
 )
@@ -52,6 +53,7 @@ def relax(
     dtype: DtypeOption = "float32",
     charge: ChargeOption = None,
     multiplicity: MultiplicityOption = None,
+    allow_unseen_elements: UnseenOption = False,
 ) -> None:
     """Relax positions and, with --cell, the cell of one structure of FILE."""
     import ase.io
@@ -69,7 +71,7 @@ def relax(
         pressure_GPa=pressure_gpa,
     )
     (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(head, device, dtype, charge, multiplicity)
+    chosen = settings_from_options(head, device, dtype, charge, multiplicity, allow_unseen_elements)
     calc = FoundationCalc.from_settings(model, chosen)
     folder = _result_folder(out or Path(f"{file.stem}-relax"), overwrite)
     with tqdm(desc="relax", unit=" steps", disable=None) as progress:
@@ -104,6 +106,7 @@ def md(
     dtype: DtypeOption = "float32",
     charge: ChargeOption = None,
     multiplicity: MultiplicityOption = None,
+    allow_unseen_elements: UnseenOption = False,
 ) -> None:
     """Run molecular dynamics from one structure of FILE."""
     import ase.io
@@ -122,7 +125,7 @@ def md(
         seed=seed,
     )
     (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(head, device, dtype, charge, multiplicity)
+    chosen = settings_from_options(head, device, dtype, charge, multiplicity, allow_unseen_elements)
     calc = FoundationCalc.from_settings(model, chosen)
     folder = _result_folder(out or Path(f"{file.stem}-md"), overwrite or resume)
     with tqdm(desc="md", total=steps, unit=" steps", disable=None) as progress:
