@@ -4,10 +4,11 @@
     python benchmarks/equation_of_state.py model --model painn-lead --head gfn1-xtb \
         --reference eos-reference.json --out eos.json
 
-The reference is computed with the project's label engine in a supercell that is at least 8 Å in every
-direction. For a head without an engine (published data) the reference is the relaxed structure in
-its training or validation data, given by hand in the JSON file. A curve counts as smooth with one
-minimum if its second difference is positive around the minimum and the energy falls, then rises.
+The reference is computed with the project's label engine in a supercell that is at least 8 Å in
+every direction. For a head without an engine (published data) the reference is the relaxed
+structure in its training or validation data, given by hand in the JSON file. A curve counts as
+smooth with one minimum if its second difference is positive around the minimum and the energy
+falls, then rises.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
     python benchmarks/stability.py --model painn-lead --out stability.json [--systems Si64,water64]
 
-Reports the mean temperature of the second half of the NVT run, the extreme temperature, the shortest
-distance, and the drift of the total energy in NVE (slope of a straight line), in float32. Nothing is
-asserted here: the figures go to the model card.
+Reports the mean temperature of the second half of the NVT run, the extreme temperature, the
+shortest distance, and the drift of the total energy in NVE (slope of a straight line), in float32.
+Nothing is asserted here: the figures go to the model card.
 """
 
 from __future__ import annotations

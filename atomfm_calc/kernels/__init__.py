@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-
 from typing import Any
 
 from torch import Tensor
 
 from atomfm_calc.kernels import reference
 
-PainnMessages = Callable[
-    [Tensor, Tensor | None, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]
-]
+PainnMessages = Callable[[Tensor, Tensor | None, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """The signature of `reference.painn_messages`."""
-
 
 
 def _painn_messages_cpu(*tensors: Any) -> tuple[Tensor, Tensor]:

@@ -204,10 +204,10 @@ def hessian(energy_of: EnergyFunction, graph: AtomicGraph) -> Tensor:
         )
         if not gradient.requires_grad:
             return torch.zeros(positions.numel(), positions.numel(), dtype=positions.dtype)
-        rows = [
-            torch.autograd.grad(
+        rows = []
+        for component in gradient.reshape(-1):
+            (row,) = torch.autograd.grad(
                 component, positions, retain_graph=True, materialize_grads=True
-            )[0].reshape(-1)
-            for component in gradient.reshape(-1)
-        ]
+            )
+            rows.append(row.reshape(-1))
     return torch.stack(rows)

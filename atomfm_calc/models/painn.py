@@ -46,7 +46,8 @@ class Message(nn.Module):
             nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
         )
         self.radial_filter = nn.Linear(n_radial, 3 * n_features)
-        with torch.no_grad():  # sums over tens of neighbors begin at the size of one atom's features
+        # sums over tens of neighbors begin at the size of one atom's features
+        with torch.no_grad():
             self.radial_filter.weight.mul_(FRESH_FILTER_SCALE)
             self.radial_filter.bias.mul_(FRESH_FILTER_SCALE)
 

@@ -50,9 +50,7 @@ class ZBLRepulsion(nn.Module):
         reduced = distances / screening_length
         screening = sum(
             amplitude * torch.exp(-exponent * reduced)
-            for amplitude, exponent in zip(
-                SCREENING_AMPLITUDES, SCREENING_EXPONENTS, strict=True
-            )
+            for amplitude, exponent in zip(SCREENING_AMPLITUDES, SCREENING_EXPONENTS, strict=True)
         )
         pair_energy = Hartree * Bohr * z_center * z_neighbor / distances * screening
         pair_energy = pair_energy * polynomial_envelope(distances / reach)

@@ -97,7 +97,7 @@ def blank_model(architecture: Architecture, heads: Sequence[str], kernel: str) -
 
 
 def read_file(path: str | Path) -> tuple[Header, State]:
-    """Header, parsed and upgraded to `FORMAT_VERSION`, and tensors; WeightsError if not readable."""
+    """Header, parsed and brought to `FORMAT_VERSION`, and tensors; WeightsError as above."""
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
