@@ -61,6 +61,14 @@ class MixingConfig:
     """1 is proportional to the number of structures, infinity is equal."""
     factors: dict[str, float] = field(default_factory=dict)
     """Multiplies a head's probability."""
+    periodic_repeats: dict[str, int] = field(default_factory=dict)
+    """Head -> how often a periodic structure is drawn in one pass over the head, 1 where absent;
+    for heads whose crystals and liquids are few beside their molecules."""
+
+    def __post_init__(self) -> None:
+        for head, repeats in self.periodic_repeats.items():
+            if repeats < 1:
+                raise ConfigError(f"periodic_repeats of {head!r} is {repeats}; give 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)

@@ -157,10 +157,16 @@ def write_summary(data: TrainingData, folder: Path) -> None:
 def make_trainer(config: PretrainConfig, model: FoundationModel, data: TrainingData) -> Trainer:
     """Sampler, loaders and trainer of a run."""
     graphs = data.assembler.graphs
-    train = {head: data.splits[head]["train"] for head in config.heads}
     mixing = config.mixing
+    once = {head: data.splits[head]["train"] for head in config.heads}
+    for head in mixing.periodic_repeats:
+        lookup(once, head, "head", "this run")
+    train = {
+        head: _repeat_periodic(data, index, mixing.periodic_repeats.get(head, 1))
+        for head, index in once.items()
+    }
     probabilities = weights(
-        {head: len(index) for head, index in train.items()},
+        {head: len(index) for head, index in once.items()},
         mixing.rule,
         mixing.temperature,
         mixing.factors,
@@ -178,6 +184,11 @@ def make_trainer(config: PretrainConfig, model: FoundationModel, data: TrainingD
         config.output,
         data.fingerprint,
     )
+
+
+def _repeat_periodic(data: TrainingData, index: Index, repeats: int) -> Index:
+    periodic = data.assembler.graphs.columns["pbc"].any(dim=1).numpy()[index]
+    return np.repeat(index, np.where(periodic, repeats, 1))
 
 
 def validation_index(data: TrainingData, limit: int | None, split: str = "validation") -> Index:

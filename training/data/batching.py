@@ -67,10 +67,10 @@ class MixedSampler:
         limits: BatchLimits,
         seed: int,
     ) -> None:
-        """Every structure of a head is drawn once before any is drawn again.
+        """Every entry of a head's list is drawn once before any is drawn again.
 
         Args:
-            structures: indices per head.
+            structures: indices per head; one that stands there twice is drawn twice in a pass.
             probabilities: per head, as from `mixing.weights`.
             sizes: atoms and edges of every structure that an index may point to.
             limits: of one batch.
