@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,6 +49,18 @@ def common(
     logging.basicConfig(
         level=logging.WARNING if quiet else logging.INFO, format="%(message)s", stream=sys.stderr
     )
+
+
+def commands() -> dict[str, set[str]]:
+    """Every command with its options and arguments, as `atomfm --help` would name them."""
+
+    def walk(command: Any, name: str) -> dict[str, set[str]]:
+        found = {name: {parameter.opts[0] for parameter in command.params} - {"--help"}}
+        for inner, child in getattr(command, "commands", {}).items():
+            found |= walk(child, f"{name} {inner}")
+        return found
+
+    return walk(typer.main.get_command(app), "atomfm")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

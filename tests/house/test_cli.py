@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import typer
-
-from atomfm_calc.cli import app
+from atomfm_calc.cli import commands
 
 CALCULATOR = {
     "--model",
@@ -37,13 +35,5 @@ COMMANDS: dict[str, set[str]] = {
 }
 
 
-def _walk(command: object, name: str) -> dict[str, set[str]]:
-    options = {parameter.opts[0] for parameter in command.params} - {"--help"}
-    found = {name: options}
-    for inner, child in getattr(command, "commands", {}).items():
-        found |= _walk(child, f"{name} {inner}")
-    return found
-
-
 def test_the_commands_and_their_options_are_those_of_this_list() -> None:
-    assert _walk(typer.main.get_command(app), "atomfm") == COMMANDS
+    assert commands() == COMMANDS
