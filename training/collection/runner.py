@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from multiprocessing import get_context
@@ -114,6 +115,9 @@ def run(plan: CollectionPlan, folder: Path, n_workers: int, niceness: int = 0) -
         folder: where the shards, records and manifest go; a folder of an earlier run is continued.
         n_workers: worker processes, one thread each.
         niceness: lowers the workers' priority on a shared machine.
+
+    Raises:
+        LabelError: a worker process was killed; a new run goes on from there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     finished = read_records(folder)
@@ -126,14 +130,26 @@ def run(plan: CollectionPlan, folder: Path, n_workers: int, niceness: int = 0) -
         for future in tqdm(
             as_completed(futures), total=len(futures), desc="shards", mininterval=30
         ):
-            _take(future, futures[future], folder, plan)
+            take(future, futures[future], folder, plan)
 
 
-def _take(future: Future[ShardRecord], shard: Shard, folder: Path, plan: CollectionPlan) -> None:
+def take(future: Future[ShardRecord], shard: Shard, folder: Path, plan: CollectionPlan) -> None:
+    """Put the record of a finished shard on file.
+
+    A shard that broke is logged and gets no record, so that the next run makes it again.
+
+    Raises:
+        LabelError: a worker process was killed, and all waiting shards with it.
+    """
     try:
         record = future.result()
+    except BrokenProcessPool as error:
+        raise LabelError(
+            "a worker process was ended from outside or ran out of memory; "
+            "run the same command again to go on"
+        ) from error
     except Exception:
-        # one broken shard must not end a run of hours; it has no record, so the next run retries it
+        # one broken shard must not end a run of hours
         LOGGER.exception("shard %s broke", shard.name)
         return
     with (folder / FAILURES_NAME).open("a", encoding="utf-8") as file:

@@ -17,7 +17,13 @@ from training.collection.generators.build import pick
 from training.collection.generators.prototypes import CRYSTALS, primitive_crystal
 from training.collection.generators.supercell import cell_heights, smallest_supercell
 
+OPTIONS = {"water-box": {"n_sweeps": 5}}
+"""Less packing than for labels, to save time."""
 PERIODIC = ("common-crystal", "decorated-crystal", "slab", "water-box", "alcohol-box")
+
+
+def _make(name: str, seed: int, index: int) -> Sample:
+    return GENERATORS[name](seed, index, **OPTIONS.get(name, {}))
 
 
 def _contacts(sample: Sample) -> np.ndarray:
@@ -30,8 +36,8 @@ def _contacts(sample: Sample) -> np.ndarray:
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_a_structure_depends_on_seed_and_index_alone(name: str) -> None:
-    once, other = GENERATORS[name](5, 3), GENERATORS[name](5, 4)
-    again = GENERATORS[name](5, 3)
+    once, other = _make(name, 5, 3), _make(name, 5, 4)
+    again = _make(name, 5, 3)
     assert np.array_equal(once.positions, again.positions)
     assert np.array_equal(once.cell, again.cell)
     assert once.source == again.source != other.source
@@ -39,8 +45,8 @@ def test_a_structure_depends_on_seed_and_index_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_structures_are_sane_and_survive_eight_decimals(name: str) -> None:
-    for index in range(4):
-        sample = GENERATORS[name](9, index)
+    for index in range(2):
+        sample = _make(name, 9, index)
         check_sample(sample)
         assert " " not in sample.source
         text = [[f"{value:.8f}" for value in row] for row in sample.positions]
@@ -50,17 +56,17 @@ def test_structures_are_sane_and_survive_eight_decimals(name: str) -> None:
 
 @pytest.mark.parametrize("name", PERIODIC)
 def test_periodic_cells_are_high_enough_for_one_k_point(name: str) -> None:
-    for index in range(3):
-        assert cell_heights(GENERATORS[name](2, index).cell).min() >= 8.0
+    for index in range(2):
+        assert cell_heights(_make(name, 2, index).cell).min() >= 8.0
 
 
-@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("name", [name for name in GENERATORS if name not in PERIODIC])
 def test_the_multiplicity_fits_the_number_of_electrons(name: str) -> None:
     for index in range(8):
-        sample = GENERATORS[name](4, index)
+        sample = _make(name, 4, index)
         n_electrons = int(sample.atomic_numbers.sum()) - sample.charge
         assert n_electrons >= sample.multiplicity - 1
-        if not sample.pbc.any():
+        if not sample.pbc.any():  # a unit cell has no parity
             assert (n_electrons - sample.multiplicity + 1) % 2 == 0
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from atomfm_calc.errors import ConfigError, DataError, UnknownNameError
+from atomfm_calc.errors import ConfigError, DataError, LabelError, UnknownNameError
 
 pytest.importorskip("rdkit")
 pytest.importorskip("tblite")
@@ -19,7 +22,7 @@ from training.collection.engines import ENGINES
 from training.collection.extxyz import read_shard, write_shard
 from training.collection.generators import GENERATORS
 from training.collection.plan import CollectionPlan, SetPlan, load_plan, shards_in_order
-from training.collection.runner import generate, label_shard, read_records, run
+from training.collection.runner import ShardRecord, generate, label_shard, read_records, run, take
 from training.collection.verify import verify_shard
 
 DIMERS = SetPlan(
@@ -90,6 +93,13 @@ def test_a_shard_that_is_not_made_yet_is_refused(tmp_path: Path) -> None:
         verify_shard(PLAN, tmp_path, "dimers-0000.extxyz.gz", 1)
 
 
+def test_a_killed_worker_ends_the_run_with_advice(tmp_path: Path) -> None:
+    future: Future[ShardRecord] = Future()
+    future.set_exception(BrokenProcessPool("killed"))
+    with pytest.raises(LabelError, match="run the same command again"):
+        take(future, shards_in_order(PLAN)[0], tmp_path, PLAN)
+
+
 def test_equal_shards_have_equal_bytes(tmp_path: Path) -> None:
     shard = shards_in_order(PLAN)[0]
     first, second = (label_shard(shard, tmp_path / name) for name in "ab")
@@ -118,9 +128,8 @@ def test_shards_take_turns_by_their_share_of_time() -> None:
 
 def test_the_reference_plan_names_what_exists() -> None:
     for entry in load_plan(DEFAULT_PLAN).sets:
-        assert entry.generator in GENERATORS
         assert entry.engine in ENGINES
-        generate(entry, 0)
+        signature(GENERATORS[entry.generator]).bind(entry.seed, 0, **entry.generator_options)
 
 
 def test_a_wrong_key_in_a_plan_is_named(tmp_path: Path) -> None:

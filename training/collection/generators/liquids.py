@@ -27,7 +27,7 @@ OH_LENGTH = 0.9572
 WATERS_PER_A3 = 0.03343
 """Number density of water at 1 g/cm³."""
 N_SWEEPS = 120
-"""Monte Carlo moves per molecule."""
+"""Monte Carlo moves per molecule, enough for hydrogen bonds to form from a random start."""
 
 
 def _rotation(rng: np.random.Generator, largest: float = np.pi) -> NDArray[np.float64]:
@@ -71,6 +71,7 @@ def _pack(
     temperature_K: float,
     step: float,
     rng: np.random.Generator,
+    n_sweeps: int = N_SWEEPS,
 ) -> NDArray[np.float64]:
     """Metropolis moves of rigid molecules.
 
@@ -80,9 +81,10 @@ def _pack(
         temperature_K: final temperature; the first half cools down to it from twice of it.
         step: largest move of an oxygen along each axis in Å.
         rng: random numbers.
+        n_sweeps: moves per molecule.
     """
     waters = waters.copy()
-    n_moves = N_SWEEPS * len(waters)
+    n_moves = n_sweeps * len(waters)
     for move in range(n_moves):
         heat_K = temperature_K * (2.0 - min(1.0, 2.0 * move / n_moves))
         place = int(rng.integers(len(waters)))
@@ -119,7 +121,7 @@ def _hot(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 
 
 def generate_water_box(
-    seed: int, index: int, smallest: float = 8.0, largest: float = 9.4
+    seed: int, index: int, smallest: float = 8.0, largest: float = 9.4, n_sweeps: int = N_SWEEPS
 ) -> Sample:
     """A periodic cube of liquid-like water at 0.8-1.2 g/cm³; every fifth structure is cubic ice.
 
@@ -128,15 +130,16 @@ def generate_water_box(
         index: of the structure.
         smallest: shortest cube edge in Å.
         largest: longest cube edge in Å.
+        n_sweeps: Monte Carlo moves per molecule.
     """
     rng = random_numbers(seed, index)
     if index % 5 == 4:
-        return _ice(rng)
+        return _ice(rng, n_sweeps)
     edge = float(rng.uniform(smallest, largest))
     cell = edge * np.eye(3)
     n_molecules = round(WATERS_PER_A3 * edge**3 * rng.uniform(0.8, 1.2))
     places = _grid(n_molecules, rng)
-    waters = _pack(_scattered(edge * places, rng), cell, rng.uniform(250, 600), 0.35, rng)
+    waters = _pack(_scattered(edge * places, rng), cell, rng.uniform(250, 600), 0.35, rng, n_sweeps)
     return to_sample(_hot(_atoms(waters, cell), rng), f"water/box/{n_molecules}")
 
 
@@ -147,13 +150,15 @@ def _grid(n_points: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return points[rng.permutation(len(points))[:n_points]]
 
 
-def _ice(rng: np.random.Generator) -> Sample:
+def _ice(rng: np.random.Generator, n_sweeps: int) -> Sample:
     """Cubic ice: oxygen on the sites of diamond, hydrogen turned until bonds form."""
     oxygens = smallest_supercell(
         primitive_crystal("diamond", ("O",), float(rng.uniform(6.1, 6.7))), 8.0 + 1e-4
     )
     cell = np.array(oxygens.cell)
-    waters = _pack(_scattered(oxygens.positions, rng), cell, rng.uniform(150, 300), 0.03, rng)
+    waters = _pack(
+        _scattered(oxygens.positions, rng), cell, rng.uniform(150, 300), 0.03, rng, n_sweeps
+    )
     return to_sample(_hot(_atoms(waters, cell), rng), f"water/ice/{len(waters)}")
 
 

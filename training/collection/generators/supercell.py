@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from functools import lru_cache
+from itertools import combinations, product
 
 import numpy as np
 from ase import Atoms
@@ -44,13 +45,7 @@ def _best_matrix(cell: NDArray[np.float64], min_height: float) -> NDArray[np.int
     long_enough = np.flatnonzero(lengths >= min_height)
     order = long_enough[np.lexsort((long_enough, np.round(lengths[long_enough], 6)))]
     edges = steps[order[:N_CANDIDATES]]  # [M, 3]
-    first, second, third = (
-        index.ravel() for index in np.meshgrid(*[np.arange(len(edges))] * 3, indexing="ij")
-    )
-    ordered = (first < second) & (second < third)
-    matrices = np.stack(
-        [edges[first[ordered]], edges[second[ordered]], edges[third[ordered]]], axis=1
-    )
+    matrices = edges[_triples(len(edges))]  # [K, 3, 3]
     sizes = np.rint(np.linalg.det(matrices)).astype(int)  # [K]
     supercells = matrices @ cell
     faces = np.cross(np.roll(supercells, -1, axis=1), np.roll(supercells, -2, axis=1))
@@ -63,3 +58,9 @@ def _best_matrix(cell: NDArray[np.float64], min_height: float) -> NDArray[np.int
     best = good[np.lexsort((good, -np.round(heights[good], 6), np.abs(sizes[good])))[0]]
     matrix = matrices[best]
     return np.asarray(matrix if sizes[best] > 0 else -matrix)
+
+
+@lru_cache(maxsize=4)
+def _triples(n_choices: int) -> NDArray[np.int64]:
+    """All ascending triples [K, 3] of 0..n_choices-1."""
+    return np.array(list(combinations(range(n_choices), 3)))
