@@ -19,7 +19,7 @@ lint: .venv/.ready-to-develop
 bench: .venv/.ready-to-use
 	$(BIN)/python benchmarks/speed.py
 
-# The constraints pin torch by its number: an unpinned torch brings gigabytes of CUDA libraries.
+# Always under the constraints: what is tested, and no newer torch with its CUDA libraries.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	--constraint constraints.txt --editable
 
