@@ -9,6 +9,7 @@ Nothing in the table is written by hand, so it cannot say more than the card doe
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def _row(card: ModelCard, name: str, info: HeadInfo) -> tuple[str, ...]:
         f"{sum(info.n_structures.values()):,}",
         "–" if energy is None else f"{energy:.3g}",
         "–" if forces is None else f"{forces:.3g}",
-        info.licence,
+        re.split(r", | \(", info.licence)[0],
     )
 
 
