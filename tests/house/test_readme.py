@@ -22,6 +22,15 @@ def test_the_table_of_heads_is_that_of_the_card() -> None:
     assert result.returncode == 0, result.stderr
 
 
+EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), flags=re.S)
+
+
+@pytest.mark.skipif(not list_models(), reason="no model ships with this copy")
+@pytest.mark.parametrize("code", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_the_examples_of_the_readme_run(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_file_that_is_linked_exists(document: str) -> None:
     links = LINK.findall((ROOT / document).read_text(encoding="utf-8"))
