@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
@@ -80,6 +81,8 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
         sources = _files_of(head, dataset, config)
         infos[head] = replace(dataset.info, name=head)
         graphs, refused = _read(sources, len(files), config, cutoff)
+        if not dataset.info.uses_charge:
+            graphs = _neutral(graphs, refused)
         files += [source.path.name for source in sources]
         parts.append(graphs)
         owner.append(np.full(len(graphs), number))
@@ -163,6 +166,16 @@ def _read(
             refused[name] = int(found.sum())
     bad = unlabeled | violent
     return (graphs.select(np.flatnonzero(~bad)) if bad.any() else graphs), refused
+
+
+def _neutral(graphs: PackedGraphs, refused: dict[str, int]) -> PackedGraphs:
+    """Uncharged structures only (others are counted in `refused`), none with a stated spin."""
+    charged = graphs.columns["charge"].numpy() != 0.0
+    if charged.any():
+        refused["charged, which this head does not learn"] = int(charged.sum())
+        graphs = graphs.select(np.flatnonzero(~charged))
+    unstated = torch.ones_like(graphs.columns["multiplicity"])
+    return PackedGraphs({**graphs.columns, "multiplicity": unstated})
 
 
 def _divide(

@@ -12,17 +12,21 @@ _XTB_ZERO = "valence electrons and cores at infinite separation, in the model of
 GFN1_XTB = CollectionShards(
     info=DatasetInfo(
         name="gfn1-xtb",
-        title="Molecules, ions, clusters and crystals over the periodic table, GFN1-xTB",
-        theory="GFN1-xTB, Gamma point, cells of at least 8 Å",
+        title="Molecules and clusters of 86 elements, liquids, common crystals, GFN1-xTB",
+        theory="GFN1-xTB, lowest spin; crystals at the Γ point of one fixed supercell each",
         code="tblite",
-        data="reference collection: hot, rattled and strained structures",
+        data="reference collection: hot, rattled, strained and colliding structures",
         source=_SOURCE,
         licence=_LICENCE,
         redistributable=True,
         energy_zero=_XTB_ZERO,
-        uses_charge=True,
-        good_for=("stable relaxation and dynamics over the periodic table",),
-        not_for=("energies at first-principles accuracy",),
+        good_for=("relaxation and dynamics of molecules, water and common crystals",),
+        not_for=(
+            "energies at first-principles accuracy",
+            "energies of metals: Γ-point labels depend on the supercell, Al by 1 eV/atom",
+            "lattice constants near experiment: GFN1-xTB itself is 3 to 13 % off",
+            "ions",
+        ),
     )
 )
 GFN2_XTB = CollectionShards(
@@ -76,16 +80,16 @@ PBE_SVP = CollectionShards(
 GPAW_PBE = CollectionShards(
     info=DatasetInfo(
         name="gpaw-pbe",
-        title="Crystals of 1-8 atoms: rattled, strained, compressed, PBE",
-        theory="PBE, PAW, plane waves, k-points",
+        title="Common crystals in cells of 1-2 atoms: rattled and strained, PBE",
+        theory="PBE, PAW, plane waves of 500 eV, k-points, not spin polarized",
         code="GPAW",
-        data="reference collection: prototypes over the periodic table",
+        data="reference collection: unit cells of twelve common crystals",
         source=_SOURCE,
         licence=_LICENCE,
         redistributable=True,
         energy_zero="isolated reference atoms of the PAW setups (not spin polarized)",
-        good_for=("forces and stress of simple crystals",),
-        not_for=("molecules", "magnetic order"),
+        good_for=("a test of the GPAW engine; too few labels for more",),
+        not_for=("molecules", "magnetic order", "other crystals than its twelve"),
     )
 )
 EXTXYZ = OwnFile(
