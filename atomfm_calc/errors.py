@@ -79,9 +79,15 @@ class LabelError(AtomFMError, RuntimeError):
     """A label engine that gave no result: not converged, missing program, unsupported element."""
 
 
+MAX_NAMES_LISTED = 40
+
+
 def listing(names: Iterable[str]) -> str:
-    """Names in the order given, separated by commas; "nothing" if there are none."""
-    return ", ".join(names) or "nothing"
+    """Names in the order given, separated by commas; "nothing" if none, the number beyond 40."""
+    every = list(names)
+    more = len(every) - MAX_NAMES_LISTED
+    shown = [*every[:MAX_NAMES_LISTED], f"and {more} more"] if more > 0 else every
+    return ", ".join(shown) or "nothing"
 
 
 def lookup(table: Mapping[str, Entry], name: object, what: str, owner: str = "atomfm") -> Entry:

@@ -36,9 +36,11 @@ CRYSTALS: dict[str, tuple[str, float]] = {
 }
 """Prototype and experimental lattice constant in Å."""
 SCALES = np.linspace(0.94, 1.06, 13)
-"""Lengths relative to the starting lattice constant."""
+"""Lengths relative to the lattice constant that is looked for."""
+REFERENCE_SCALES = np.linspace(0.94, 1.16, 12)
+"""Relative to the experimental lattice constant, where the engine's own one is looked for."""
 MINIMUM_HEIGHT = 8.0
-"""Å, of a supercell whose reference is computed at the Γ point."""
+"""Å, of the supercells of the reference collection."""
 
 
 def crystal(name: str, scale: float = 1.0) -> Atoms:
@@ -69,23 +71,26 @@ def has_one_minimum(energies: np.ndarray[Any, Any]) -> bool:
 
 
 def reference(engine_name: str, settings: dict[str, Any]) -> dict[str, float | None]:
-    """Lattice constants in Å by a label engine, widening the scan until the minimum is inside."""
+    """Lattice constants in Å by a label engine; None where the minimum is outside of the scan."""
     from atomfm_calc.convert import sample_from_atoms
     from atomfm_calc.errors import lookup
     from training.collection.engines import ENGINES
+    from training.collection.generators.crystals import fixed_supercell
+    from training.collection.generators.displace import stretch
+    from training.collection.generators.prototypes import primitive_crystal
 
     engine = lookup(ENGINES, engine_name, "engine")(settings)
     constants: dict[str, float | None] = {}
-    for name, (_, start) in CRYSTALS.items():
-        repeat = int(np.ceil(MINIMUM_HEIGHT / (start * 0.9)))
-        energies: dict[float, float] = {}
-        scales = np.linspace(0.92, 1.08, 9)
-        for scale in scales:
-            atoms = crystal(name, scale) * (repeat, repeat, repeat)
-            energies[scale] = float(engine.label(sample_from_atoms(atoms))["energy"]) / len(atoms)
-        found = minimum(scales, np.array([energies[scale] for scale in scales]))
+    for name, (prototype, start) in CRYSTALS.items():
+        elements = tuple(Atoms(name).get_chemical_symbols())
+        supercell = fixed_supercell(primitive_crystal(prototype, elements, start), MINIMUM_HEIGHT)
+        energies = []
+        for scale in REFERENCE_SCALES:
+            atoms = stretch(supercell, float(scale))
+            energies.append(float(engine.label(sample_from_atoms(atoms))["energy"]) / len(atoms))
+        found = minimum(REFERENCE_SCALES, np.array(energies))
         constants[name] = None if found is None else found * start
-        print(name, constants[name], {k: round(v, 4) for k, v in energies.items()}, flush=True)
+        print(name, len(supercell), constants[name], np.round(energies, 4).tolist(), flush=True)
     return constants
 
 

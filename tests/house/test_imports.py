@@ -32,12 +32,15 @@ PACKAGE_RULES: dict[str, tuple[str, ...]] = {
         "atomfm_calc.cli", "downstream", "tests", "tutorials",
     ),
     "training/engine/": (
-        "training.datasets", "training.collection", "training.shards", "training.parallel", "ase",
+        "training.datasets", "training.collection", "training.data", "training.shards",
+        "training.parallel", "ase",
     ),
     "training/data/": (
         "training.datasets", "training.collection", "training.shards", "training.engine", "ase",
     ),
-    "training/datasets/": ("training.data", "training.engine", "training.shards"),
+    "training/datasets/": (
+        "training.data", "training.engine", "training.collection", "training.shards",
+    ),
     "training/collection/": ("training.data", "training.engine", "training.datasets"),
     "downstream/": (
         "atomfm_calc.calculators", "atomfm_calc.workflows", "atomfm_calc.screening",

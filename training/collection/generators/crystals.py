@@ -63,7 +63,7 @@ def generate_common(
     prototype, elements, a = CRYSTALS[name]
     cell = primitive_crystal(prototype, elements, a * (centers or {}).get(name, 1.01))
     way = str(rng.choice(["volume", "hot", "strained", "vacancy"], p=[0.3, 0.4, 0.22, 0.08]))
-    atoms = _moved(_same_supercell(cell, min_height), way, min_height, rng)
+    atoms = _moved(fixed_supercell(cell, min_height), way, min_height, rng)
     return to_sample(atoms, f"crystal/{name}/{way}")
 
 
@@ -88,7 +88,7 @@ def generate_decorated(
         cell = stretch(
             primitive_crystal(prototype, elements, 10.0), _contact_scale(prototype, elements)
         )
-        supercell = _same_supercell(cell, min_height)
+        supercell = fixed_supercell(cell, min_height)
         if len(supercell) <= max_atoms:
             way = str(rng.choice(["volume", "hot", "strained"], p=[0.35, 0.4, 0.25]))
             atoms = _moved(supercell, way, min_height, rng)
@@ -96,7 +96,7 @@ def generate_decorated(
     raise StructureError(f"no {family} crystal with at most {max_atoms} atoms; raise max_atoms")
 
 
-def _same_supercell(cell: Atoms, min_height: float) -> Atoms:
+def fixed_supercell(cell: Atoms, min_height: float) -> Atoms:
     """Supercell that stays high enough when lengths shrink by 6 %.
 
     All structures of a crystal have the same one: with one k-point, another shape of the supercell
