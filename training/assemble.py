@@ -196,7 +196,7 @@ def _divide(
             Sample(atomic_numbers=graphs.numbers_of(index), positions=np.zeros((0, 3)))
             for index in members
         ]
-        divided = split_by_composition(samples, fractions, config.split_seed)
+        divided = split_by_composition(samples, fractions, config.split_seed, config.never_held_out)
         local = {name: np.array(divided[name], dtype=np.int64) for name in SPLITS}
     limit = config.max_structures_per_head
     if limit is not None:

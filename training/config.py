@@ -45,6 +45,9 @@ class DataConfig:
     """Part that is looked at once, for the card."""
     split_seed: int = 0
     """Seed of the division."""
+    never_held_out: tuple[str, ...] = ()
+    """Compositions that are always trained on, in order of atomic number ("OMg"): common materials
+    that users expect to work. Held-out errors say nothing about them."""
     max_structures_per_head: int | None = None
     """Use a random part of each head's training structures only."""
     max_force: float = 50.0

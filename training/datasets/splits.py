@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from atomfm_calc.errors import DataError
 from atomfm_calc.sample import Sample, composition_key
 
 
 def split_by_composition(
-    samples: Sequence[Sample], fractions: Mapping[str, float], seed: int
+    samples: Sequence[Sample],
+    fractions: Mapping[str, float],
+    seed: int,
+    never_held_out: Collection[str] = (),
 ) -> dict[str, list[int]]:
     """Positions of the samples of each split.
 
@@ -21,6 +24,8 @@ def split_by_composition(
         samples: only their atomic numbers are read.
         fractions: split -> part of the compositions, adding up to 1.
         seed: another seed is another division.
+        never_held_out: compositions, as `composition_key` writes them, that stay in the first
+            split; the others are divided as without them.
 
     Raises:
         DataError: fractions below 0 or that do not add up to 1.
@@ -29,7 +34,8 @@ def split_by_composition(
         raise DataError(f"split fractions are {dict(fractions)}; they must add up to 1")
     members: dict[str, list[int]] = {name: [] for name in fractions}
     for position, sample in enumerate(samples):
-        place = _place(composition_key(sample), seed)
+        composition = composition_key(sample)
+        place = 0.0 if composition in never_held_out else _place(composition, seed)
         chosen, end = next(iter(fractions)), 0.0
         for name, fraction in fractions.items():
             end += fraction
