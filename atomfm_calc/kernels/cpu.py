@@ -1,17 +1,17 @@
-"""Fused message passing on the CPU (the Numba door): same results as `reference`, one pass over edges.
+"""Fused message passing on the CPU (the Numba door): `reference` in one pass over the edges.
 
-Plain torch writes and rereads a dozen arrays of size [E, 3F] per layer; here each edge is read once and
-its messages are added up in cache. The messages are a polynomial of the inputs, so the gradient and
-the gradient of the gradient (needed to train on forces) are loops of the same kind, written out
+Plain torch writes and rereads a dozen arrays of size [E, 3F] per layer; here each edge is read once
+and its messages are added up in cache. The messages are a polynomial of the inputs, so the gradient
+and the gradient of the gradient (needed to train on forces) are loops of the same kind, written out
 below with L for the scalar whose gradient is taken.
 
-Every loop runs over one side of the edges, the center or the neighbor, and writes to that atom and to
-its own edges only: no two threads write to the same place. The atoms are dealt to a thread pool of
-`torch.get_num_threads()`; Numba's own threads are not used, because its OpenMP layer changes the number
-of threads of torch (numba 0.68, torch 2.13: steps ten times slower on a busy machine). Compiled
-at the first call, kept on disk.
+Every loop runs over one side of the edges, the center or the neighbor, and writes to that atom and
+to its own edges only: no two threads write to the same place. The atoms are dealt to a thread pool
+of `torch.get_num_threads()`; Numba's own threads are not used, because its OpenMP layer changes the
+number of threads of torch (numba 0.68, torch 2.13: steps ten times slower on a busy machine).
+Compiled at the first call, kept on disk.
 
-S, V, W, U: states [N, 3F], vectors [N, 3, F], filters [E, 3F], directions [E, 3], as in `reference`.
+S, V, W, U: states [N, 3F], vectors [N, 3, F], filters [E, 3F], directions [E, 3] of `reference`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numba
@@ -111,7 +112,7 @@ def painn_messages(
 
 def _new(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Room for the gradients of S, V (added up: zeros) and W, U (each edge written once)."""
-    makers = (torch.zeros, torch.zeros, torch.empty, torch.empty)
+    makers: list[Callable[..., Tensor]] = [torch.zeros, torch.zeros, torch.empty, torch.empty]
     pairs = zip(makers, tensors[:4], strict=True)
     return [make(tensor.shape, dtype=tensor.dtype) for make, tensor in pairs]
 
@@ -121,7 +122,7 @@ def _arrays(*tensors: Tensor) -> list[Array]:
 
 
 def _in_parallel(loop: Callable[..., None], start: Array, *arrays: Array) -> None:
-    """Run `loop(first, last, start, *arrays)` over ranges of atoms with about equally many edges."""
+    """Run `loop(first, last, start, *arrays)` over ranges of atoms with about as many edges."""
     n_atoms = len(start) - 1
     n_threads = min(torch.get_num_threads(), int(start[-1]) // MINIMUM_EDGES + 1)
     if n_threads == 1:
@@ -130,8 +131,7 @@ def _in_parallel(loop: Callable[..., None], start: Array, *arrays: Array) -> Non
     cuts = np.searchsorted(start, np.linspace(0, start[-1], n_threads + 1)[1:-1])
     bounds = [0, *cuts.tolist(), n_atoms]
     pool = _POOLS.setdefault((os.getpid(), n_threads), ThreadPoolExecutor(n_threads))
-    ranges = zip(bounds[:-1], bounds[1:], strict=True)
-    for task in [pool.submit(loop, first, last, start, *arrays) for first, last in ranges]:
+    for task in [pool.submit(loop, *ends, start, *arrays) for ends in pairwise(bounds)]:
         task.result()
 
 
