@@ -1,6 +1,7 @@
 """Model file: safetensors with a strict, versioned JSON header. Never pickle.
 
-The header holds `format`, `format_version`, `architecture` (JSON) and `heads` (JSON list of names).
+The header is one JSON text under `HEADER_KEY` (several keys would be written in no fixed order):
+`format`, `format_version`, `architecture` and `heads` (list of names).
 A file of an older version is brought up by one function per step in `UPGRADES`.
 """
 
@@ -23,6 +24,7 @@ from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.foundation import FoundationModel
 
 FORMAT = "atomfm-model"
+HEADER_KEY = "atomfm"
 FORMAT_VERSION = 1
 WEIGHTS_FILE = "model.safetensors"
 """Name of the file inside a model folder."""
@@ -42,15 +44,17 @@ def save_weights(model: FoundationModel, path: str | Path) -> str:
     """
     header = {
         "format": FORMAT,
-        "format_version": str(FORMAT_VERSION),
-        "architecture": json.dumps(config_to_dict(model.architecture)),
-        "heads": json.dumps(list(model.head_names)),
+        "format_version": FORMAT_VERSION,
+        "architecture": config_to_dict(model.architecture),
+        "heads": list(model.head_names),
     }
     state = {
         name: (tensor if _is_float64_buffer(name) else tensor.to(torch.float32)).detach().cpu()
         for name, tensor in model.state_dict().items()
     }
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, metadata=header)
+    tensors = {name: tensor.contiguous() for name, tensor in state.items()}
+    save_file(tensors, path, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
+    Path(path).chmod(0o644)  # safetensors makes it readable by its owner only
     return sha256_of(path)
 
 
@@ -106,17 +110,18 @@ def read_file(path: str | Path) -> tuple[Header, State]:
         raise WeightsError(f"there is no model file {path}") from error
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error
-    if metadata.get("format") != FORMAT:
+    try:
+        content = json.loads(metadata.get(HEADER_KEY, "{}"))
+        found = content.get("format")
+    except (AttributeError, ValueError) as error:
+        raise WeightsError(f"{path}: the header is not JSON: {error}") from error
+    if found != FORMAT:
         raise WeightsError(
-            f"{path}: format is {metadata.get('format')!r}, not {FORMAT!r}; "
-            "was it written by atomfm?"
+            f"{path}: format is {found!r}, not {FORMAT!r}; was it written by atomfm?"
         )
     try:
-        version = int(metadata["format_version"])
-        header: Header = {
-            "architecture": json.loads(metadata["architecture"]),
-            "heads": json.loads(metadata["heads"]),
-        }
+        version = int(content["format_version"])
+        header: Header = {"architecture": content["architecture"], "heads": content["heads"]}
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{path}: the header is incomplete: {error}") from error
     if version > FORMAT_VERSION:

@@ -22,19 +22,14 @@ def path(tmp_path: Path) -> Path:
 
 
 def _rewrite(
-    path: Path, *, header: dict[str, str] | None = None, drop: str = "", **tensors
+    path: Path, *, header: dict[str, object] | None = None, drop: str = "", **tensors
 ) -> None:
-    """Write the file again with other header entries (empty text: removed) or tensors."""
+    """Write the file again with other header entries (None: removed) or tensors."""
     state = load_file(path)
-    metadata = {
-        "format": "atomfm-model",
-        "format_version": "1",
-        "architecture": json.dumps(read_file(path)[0]["architecture"]),
-        "heads": json.dumps(["a", "b"]),
-    }
-    metadata = {k: v for k, v in (metadata | (header or {})).items() if v}
+    content = {"format": "atomfm-model", "format_version": 1, **read_file(path)[0]}
+    content = {k: v for k, v in (content | (header or {})).items() if v is not None}
     state = {k: v for k, v in (state | tensors).items() if k != drop}
-    save_file(state, path, metadata=metadata)
+    save_file(state, path, metadata={"atomfm": json.dumps(content)})
 
 
 def test_a_loaded_model_is_ready_for_use(path: Path) -> None:
@@ -72,21 +67,31 @@ def test_the_digest_is_that_of_the_file_and_the_kernel_is_chosen_at_loading(path
     ("header", "message"),
     [
         ({"format": "somebody-else"}, "format is 'somebody-else', not 'atomfm-model'"),
-        ({"format": ""}, "format is None"),
-        ({"format_version": "99"}, "format version 99; this atomfm reads up to 1. Upgrade"),
+        ({"format": None}, "format is None"),
+        ({"format_version": 99}, "format version 99; this atomfm reads up to 1. Upgrade"),
         ({"format_version": "one"}, "the header is incomplete"),
-        ({"heads": ""}, "the header is incomplete"),
-        ({"architecture": "{"}, "the header is incomplete"),
-        ({"architecture": '{"backbone": "painn", "deep": true}'}, "unknown key 'deep'"),
-        ({"heads": '["a", "c"]'}, "missing tensors .*heads.c.*unknown tensors .*heads.b"),
+        ({"heads": None}, "the header is incomplete"),
+        ({"architecture": {"backbone": "painn", "deep": True}}, "unknown key 'deep'"),
+        ({"heads": ["a", "c"]}, "missing tensors .*heads.c.*unknown tensors .*heads.b"),
     ],
 )
 def test_a_header_that_does_not_fit_is_refused(
-    path: Path, header: dict[str, str], message: str
+    path: Path, header: dict[str, object], message: str
 ) -> None:
     _rewrite(path, header=header)
     with pytest.raises(WeightsError, match=message):
         load_weights(path)
+
+
+def test_a_header_that_is_not_json_is_refused(path: Path) -> None:
+    save_file(load_file(path), path, metadata={"atomfm": "{"})
+    with pytest.raises(WeightsError, match="the header is not JSON"):
+        load_weights(path)
+
+
+def test_the_same_weights_make_the_same_file(path: Path) -> None:
+    digests = {save_weights(load_weights(path), path) for _ in range(5)}
+    assert len(digests) == 1
 
 
 def test_a_missing_tensor_is_named(path: Path) -> None:
