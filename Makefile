@@ -29,5 +29,5 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	touch $@
 
 .venv/.ready-to-develop: .venv/.ready-to-use
-	$(INSTALL) ".[plots,labels,dev]"
+	$(INSTALL) ".[plots,labels,training,mpi,pyg,dev]"
 	touch $@

@@ -35,6 +35,8 @@ class Sample:
     """Labels by property name: energy () eV, forces [N, 3] eV/Å, stress [3, 3] eV/Å³."""
     source: str = ""
     """Where it comes from, for every message: "file.extxyz.gz#12"."""
+    group: str = ""
+    """What is held out together: a trajectory, a molecule. Empty: the composition."""
 
     @property
     def n_atoms(self) -> int:

@@ -24,7 +24,6 @@ from training.data.prepared import DataFile, data_file, prepare_file
 from training.data.statistics import composition_matrix, fit_references, fit_scale
 from training.datasets import DATASETS
 from training.datasets.adapter import CollectionShards, Dataset, DatasetInfo
-from training.datasets.readers.extxyz import read_extxyz
 from training.datasets.splits import split_by_composition
 
 logger = logging.getLogger(__name__)
@@ -80,7 +79,7 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
         dataset = dataset_of(head, config)
         sources = _files_of(head, dataset, config)
         infos[head] = replace(dataset.info, name=head)
-        graphs, refused = _read(sources, len(files), config, cutoff)
+        graphs, refused = _read(dataset, sources, len(files), config, cutoff)
         if not dataset.info.uses_charge:
             graphs = _neutral(graphs, refused)
         files += [source.path.name for source in sources]
@@ -147,12 +146,12 @@ def _recorded_files(head: str, run: Path) -> list[DataFile]:
 
 
 def _read(
-    sources: list[DataFile], first_file: int, config: DataConfig, cutoff: float
+    dataset: Dataset, sources: list[DataFile], first_file: int, config: DataConfig, cutoff: float
 ) -> tuple[PackedGraphs, dict[str, int]]:
     parts: list[PackedGraphs] = []
     refused: dict[str, int] = {}
     for number, source in enumerate(sources):
-        prepared = prepare_file(source, read_extxyz, cutoff, config.cache)
+        prepared = prepare_file(source, dataset.read, cutoff, config.cache)
         columns = dict(prepared.graphs.columns)
         columns["file"] = columns["file"].new_full(columns["file"].shape, first_file + number)
         parts.append(PackedGraphs(columns))

@@ -66,32 +66,25 @@ class PackedGraphs:
 
     def take(self, index: NDArray[np.int64]) -> tuple[AtomicGraph, Targets]:
         """The graphs `index` [S] joined into one, in that order, and their labels."""
-        columns = self.columns
-        structures = torch.from_numpy(np.asarray(index, dtype=np.int64))
-        n_atoms, n_edges = self.n_atoms[index], self.n_edges[index]
-        atoms = _ranges(self.first_atom[index], n_atoms)
-        edges = _ranges(self.first_edge[index], n_edges)
-        offset = torch.from_numpy(np.repeat(np.cumsum(n_atoms) - n_atoms, n_edges))
-        center = columns["center"].index_select(0, edges) + offset
-        neighbor = columns["neighbor"].index_select(0, edges) + offset
+        return self.select(index).join()
+
+    def join(self) -> tuple[AtomicGraph, Targets]:
+        """All graphs joined into one, in order, and their labels."""
+        columns, n_atoms = self.columns, torch.from_numpy(self.n_atoms)
+        offset = torch.from_numpy(np.repeat(self.first_atom[:-1], self.n_edges))
         graph = AtomicGraph(
-            atomic_numbers=columns["atomic_numbers"].index_select(0, atoms).long(),
-            positions=columns["positions"].index_select(0, atoms),
-            cell=columns["cell"].index_select(0, structures),
-            pbc=columns["pbc"].index_select(0, structures),
-            edge_index=torch.stack([center, neighbor]),
-            edge_shift=columns["edge_shift"].index_select(0, edges).float(),
-            batch=torch.from_numpy(np.repeat(np.arange(len(index)), n_atoms)),
-            n_atoms=torch.from_numpy(n_atoms),
-            charge=columns["charge"].index_select(0, structures),
-            multiplicity=columns["multiplicity"].index_select(0, structures),
+            atomic_numbers=columns["atomic_numbers"].long(),
+            positions=columns["positions"],
+            cell=columns["cell"],
+            pbc=columns["pbc"],
+            edge_index=torch.stack([columns["center"] + offset, columns["neighbor"] + offset]),
+            edge_shift=columns["edge_shift"].float(),
+            batch=torch.from_numpy(np.repeat(np.arange(len(self)), self.n_atoms)),
+            n_atoms=n_atoms,
+            charge=columns["charge"],
+            multiplicity=columns["multiplicity"],
         )
-        targets = {
-            "energy": columns["energy"].index_select(0, structures),
-            "forces": columns["forces"].index_select(0, atoms),
-            "stress": columns["stress"].index_select(0, structures),
-        }
-        return graph, targets
+        return graph, {name: columns[name] for name in ("energy", "forces", "stress")}
 
     def select(self, index: NDArray[np.int64]) -> PackedGraphs:
         """The structures `index` [S] as an own set."""

@@ -1,19 +1,37 @@
-"""What a dataset is: facts for the model card, and where its files are."""
+"""What a dataset is: facts for the model card, where its files are, and how they become samples."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Generic, Literal, Protocol
 
 from atomfm_calc.errors import DataError, listing
 from atomfm_calc.sample import Sample
-from training.datasets.readers.extxyz import read_extxyz
+from training.datasets.readers.extxyz import EXTXYZ_FORMAT
+from training.datasets.readers.file_format import FileFormat, Record
 
 MANIFEST = "manifest.json"
 """File of a collection that says which set belongs to which head."""
+
+Split = Literal["train", "validation", "test"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    """What the files are written in; converted to eV and Å where a sample is made."""
+
+    energy: str = "eV"
+    """Key of `ENERGY_UNITS`."""
+    length: str = "angstrom"
+    """Key of `LENGTH_UNITS`."""
+    forces: str = "eV/angstrom"
+    """Energy unit / length unit."""
+    stress: str = "none"
+    """Unit and sign, such as "kbar, compression positive"; none: no stress in the files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,8 +60,18 @@ class DatasetInfo:
     """Whether charge and multiplicity are given and differ from neutral singlets."""
     atom_energies: Mapping[int, float] | None = None
     """Isolated atoms in eV by atomic number, where the source gives them: the references' prior."""
-    split: Literal["composition", "random"] = "composition"
-    """How structures are held out; random where there are too few compositions to choose from."""
+    split: Literal["composition", "random", "group"] = "composition"
+    """How structures are held out where the source names no split. Composition keeps trajectories
+    and molecules together as well; random and group (`Sample.group`) are for sets of too few
+    compositions to choose from."""
+    units: Units = field(default_factory=Units)
+    """Of the files."""
+    doi: str = "not stated"
+    """Of the data or its paper."""
+    size: str = "not stated"
+    """Structures and bytes, as the source says."""
+    obtain: str = "files of the project's development data; not for download"
+    """How to get the files."""
     good_for: tuple[str, ...] = ()
     """Uses that the data supports."""
     not_for: tuple[str, ...] = ()
@@ -51,7 +79,7 @@ class DatasetInfo:
 
 
 class Dataset(Protocol):
-    """An entry of `DATASETS`."""
+    """An entry of `DATASETS`. Records of a file are numbered from 0, in the file's order."""
 
     @property
     def info(self) -> DatasetInfo:
@@ -60,12 +88,37 @@ class Dataset(Protocol):
     def files(self, root: Path) -> list[Path]:
         """The files under `root`, in a fixed order; DataError if there are none."""
 
-    def samples(self, root: Path) -> Iterator[Sample]:
-        """All samples in the order of `files`."""
+    def count(self, path: Path) -> int:
+        """Number of records in a file."""
+
+    def read(self, path: Path, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+        """Samples of the records from `start` to before `stop` of one file, in its order.
+
+        `source` is "file name#record". DataError names file and record that cannot be read.
+        """
+
+    def published_split(self, path: Path) -> Split | None:
+        """The split that the source puts all of a file into; None: it names none."""
+
+
+class ExtxyzFiles:
+    """Reading, for datasets whose files are extended XYZ in the keys of `read_extxyz`."""
+
+    def count(self, path: Path) -> int:
+        """Number of frames."""
+        return EXTXYZ_FORMAT.count(path)
+
+    def read(self, path: Path, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+        """As `Dataset.read`."""
+        return EXTXYZ_FORMAT.records(path, start, stop)
+
+    def published_split(self, path: Path) -> Split | None:
+        """None: the files come without a split."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
-class PublishedFiles:
+class PublishedFiles(ExtxyzFiles):
     """Files with fixed names in one folder."""
 
     info: DatasetInfo
@@ -83,14 +136,9 @@ class PublishedFiles:
             )
         return [root / name for name in self.names]
 
-    def samples(self, root: Path) -> Iterator[Sample]:
-        """All samples in the order of the files."""
-        for path in self.files(root):
-            yield from read_extxyz(path)
-
 
 @dataclass(frozen=True, kw_only=True)
-class CollectionShards:
+class CollectionShards(ExtxyzFiles):
     """All finished shards of the sets that a collection's manifest assigns to a head."""
 
     info: DatasetInfo
@@ -115,14 +163,9 @@ class CollectionShards:
             )
         return paths
 
-    def samples(self, root: Path) -> Iterator[Sample]:
-        """All samples in the order of the shards."""
-        for path in self.files(root):
-            yield from read_extxyz(path)
-
 
 @dataclass(frozen=True, kw_only=True)
-class OwnFile:
+class OwnFile(ExtxyzFiles):
     """A user's extended XYZ file; `root` is the file itself or a folder of such files."""
 
     info: DatasetInfo
@@ -133,12 +176,71 @@ class OwnFile:
         if root.is_file():
             return [root]
         endings = ("*.extxyz", "*.xyz", "*.extxyz.gz", "*.xyz.gz")
-        paths = sorted({path for ending in endings for path in root.glob(ending)})
-        if not paths:
-            raise DataError(f"{root} is no file and holds none that ends in {listing(endings)}")
-        return paths
+        return matching_files(root, endings, f"holds none that ends in {listing(endings)}")
 
-    def samples(self, root: Path) -> Iterator[Sample]:
-        """All samples in the order of the files."""
-        for path in self.files(root):
-            yield from read_extxyz(path)
+
+@dataclass(frozen=True, kw_only=True)
+class PublicDataset(Generic[Record]):
+    """A dataset as its authors publish it: a file format, and what a record of it means."""
+
+    info: DatasetInfo
+    """What it is."""
+    patterns: tuple[str, ...]
+    """Glob patterns of the files below the root, such as "**/*.aselmdb"."""
+    format: FileFormat[Record]
+    """How the files are read."""
+    sample_of: Callable[[Record], Sample]
+    """Record -> sample in eV and Å, without `source`; DataError or ValueError says what is wrong
+    with it, without naming file or record."""
+    splits: Mapping[str, Split] = field(default_factory=dict)
+    """Folder or beginning of a file's name, as the source calls its splits -> split."""
+
+    def files(self, root: Path) -> list[Path]:
+        """The files by name; DataError says how to get them if there are none."""
+        missing = f"holds no {listing(self.patterns)} of {self.info.name}. {self.info.obtain}"
+        return matching_files(root, self.patterns, missing)
+
+    def count(self, path: Path) -> int:
+        """Number of records in a file."""
+        with _named(path, None):
+            return self.format.count(path)
+
+    def read(self, path: Path, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+        """As `Dataset.read`."""
+        number = start
+        with _named(path, number):
+            records = self.format.records(path, start, stop)
+        while True:
+            with _named(path, number):
+                record = next(records, None)
+                if record is None:
+                    return
+                sample = replace(self.sample_of(record), source=f"{path.name}#{number}")
+            yield sample
+            number += 1
+
+    def published_split(self, path: Path) -> Split | None:
+        """By the names of the file and of the folders above it."""
+        for part in (path.name, *(folder.name for folder in path.parents)):
+            for beginning, split in self.splits.items():
+                if part.startswith(beginning):
+                    return split
+        return None
+
+
+def matching_files(root: Path, patterns: tuple[str, ...], otherwise: str) -> list[Path]:
+    """Files below `root` that match any of the patterns, by name; DataError ends in `otherwise`."""
+    paths = sorted({path for pattern in patterns for path in root.glob(pattern)})
+    if not paths:
+        raise DataError(f"{root} is no file and {otherwise}")
+    return paths
+
+
+@contextmanager
+def _named(path: Path, number: int | None) -> Iterator[None]:
+    """Give file and record to every error that comes from reading."""
+    place = f"{path}" if number is None else f"{path}#{number}"
+    try:
+        yield
+    except Exception as error:  # a damaged file raises whatever its library raises
+        raise DataError(f"{place} cannot be read: {type(error).__name__}: {error}") from error

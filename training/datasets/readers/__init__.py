@@ -1,1 +1,1 @@
-"""Readers, one per file format: file -> `Sample` in eV and Å."""
+"""Readers, one per file format: file -> records, to be turned into `Sample` by an adapter."""

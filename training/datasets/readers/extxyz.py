@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from atomfm_calc.convert import sample_from_atoms
 from atomfm_calc.errors import DataError
 from atomfm_calc.sample import Sample
+from training.datasets.readers.file_format import FileFormat, from_the_beginning
 
 PREFIX = "REF_"
 STRUCTURE_LABELS = ("energy", "stress")
@@ -74,3 +75,21 @@ def _full_stress(stress: NDArray[np.float64]) -> NDArray[np.float64]:
     if stress.size == 6:
         return np.asarray(voigt_6_to_full_3x3_stress(stress.reshape(6)))
     return stress.reshape(3, 3)
+
+
+def count_extxyz(path: Path) -> int:
+    """Number of frames, from the lines that say how many atoms follow."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "rt", encoding="utf-8") as file:
+        frames = 0
+        for line in file:
+            if line.strip():
+                frames += 1
+                for _ in range(int(line) + 1):
+                    next(file, None)
+    return frames
+
+
+EXTXYZ_FORMAT: FileFormat[Sample] = FileFormat(
+    name="extended XYZ", records=from_the_beginning(read_extxyz), count=count_extxyz
+)
