@@ -25,34 +25,18 @@ Overrides = Annotated[
 ]
 
 
-@app.command()
-def datasets(
-    root: Annotated[Path, typer.Option(help="Folder of published files.")] = Path("../shared/data"),
-    collection: Annotated[Path, typer.Option(help="Folder of the collection.")] = Path(
-        "work/collection"
-    ),
-) -> None:
-    """List the datasets, their licences, and whether their files are here."""
-    from rich.console import Console
-    from rich.table import Table
+@app.command(
+    context_settings={
+        "ignore_unknown_options": True,
+        "allow_extra_args": True,
+        "help_option_names": [],
+    }
+)
+def datasets(context: typer.Context) -> None:
+    """List and show the datasets (see `datasets --help`)."""
+    from training.datasets.commands import app as commands
 
-    from atomfm_calc.errors import DataError
-    from training.datasets import DATASETS
-    from training.datasets.adapter import CollectionShards, OwnFile
-
-    table = Table("name", "theory", "licence", "may be shipped", "files here")
-    for name, dataset in DATASETS.items():
-        if isinstance(dataset, OwnFile):
-            continue
-        try:
-            place = collection if isinstance(dataset, CollectionShards) else root
-            found = str(len(dataset.files(place)))
-        except DataError:
-            found = "no"
-        info = dataset.info
-        shipped = "yes" if info.redistributable else "no"
-        table.add_row(name, info.theory, info.licence, shipped, found)
-    Console().print(table)
+    commands(args=context.args, prog_name="python -m training datasets")
 
 
 @app.command()
