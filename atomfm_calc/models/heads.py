@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from atomfm_calc.models.architecture import EnergyHeadConfig
+from atomfm_calc.models.precision import dense_layers
 from atomfm_calc.sample import MAX_ATOMIC_NUMBER
 
 
@@ -44,5 +45,6 @@ class EnergyHead(nn.Module):
 
     def forward(self, scalars: Tensor, atomic_numbers: Tensor) -> Tensor:
         """Features [N, F] and elements [N] -> atom energies [N] eV, float64."""
-        raw = self.network(scalars)[:, 0].to(torch.float64)
+        with dense_layers(self):
+            raw = self.network(scalars)[:, 0].to(torch.float64)
         return self.references.index_select(0, atomic_numbers) + self.scale * raw
