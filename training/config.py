@@ -52,18 +52,31 @@ class DataConfig:
     """Use a random part of each head's training structures only."""
     max_force: float = 50.0
     """eV/Å; structures with a larger force on any atom are left out."""
+    shards: Path | None = None
+    """Folder of converted shards, one subfolder per head: read these and nothing else. Division and
+    filters are then those of the conversion."""
+    preload: bool = False
+    """Read all shards into memory at the start."""
+    store_width: int | None = None
+    """Ranks that hold one copy of the shards in memory together, each reading the others' by
+    one-sided MPI; None: every rank reads the shards from disk."""
+    prefetch: int = 2
+    """Batches made ahead of the step."""
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class MixingConfig:
     """How often each head is drawn."""
 
-    rule: Literal["proportional", "equal", "temperature"] = "temperature"
-    """Key of `MIXING_RULES`."""
+    rule: Literal["proportional", "equal", "temperature", "explicit"] = "temperature"
+    """Key of `MIXING_RULES`, or explicit: in proportion to `factors` alone."""
     temperature: float = 2.0
     """1 is proportional to the number of structures, infinity is equal."""
     factors: dict[str, float] = field(default_factory=dict)
-    """Multiplies a head's probability."""
+    """Multiplies a head's probability; with the rule explicit, every head needs one."""
+    max_passes: float | None = None
+    """No head is drawn more often than makes so many passes over its structures in the whole run;
+    the others get its draws. Needs `fit.duration.max_samples`."""
     periodic_repeats: dict[str, int] = field(default_factory=dict)
     """Head -> how often a periodic structure is drawn in one pass over the head, 1 where absent;
     for heads whose crystals and liquids are few beside their molecules."""
@@ -142,6 +155,10 @@ class FitConfig:
     """What to minimize."""
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     """How."""
+    precision: Literal["fp64", "fp32", "bf16"] = "fp32"
+    """Key of `PRECISIONS`; bf16 is fp32 with the dense layers of atoms in bfloat16."""
+    recompute: bool = False
+    """Compute blocks again for the gradient instead of keeping them: slower, far less memory."""
     ema_decay: float = 0.999
     """Of the averaged weights that are validated and exported; 0: no averaging."""
     validate_every_steps: int = 500
@@ -150,8 +167,43 @@ class FitConfig:
     """Validation structures used during training."""
     checkpoint_every_steps: int = 200
     """Steps between checkpoints."""
+    keep_checkpoints: int = 2
+    """Latest checkpoints kept, beside the best."""
     log_every_steps: int = 20
     """Steps between lines of `metrics.jsonl`."""
+    tensorboard: bool = False
+    """Write the same figures for TensorBoard, into the folder `tensorboard` of the run."""
+
+    def __post_init__(self) -> None:
+        for name in ("validate_every_steps", "checkpoint_every_steps", "log_every_steps"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"fit.{name} is {getattr(self, name)}; it must be at least 1")
+        if self.keep_checkpoints < 1:
+            raise ConfigError(f"fit.keep_checkpoints is {self.keep_checkpoints}; keep at least 1")
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class ParallelConfig:
+    """How ranks share a step. None of it changes the gradient, except `head_groups`."""
+
+    strategy: Literal["single", "ddp", "fsdp", "multitask", "multitask-fsdp"] = "single"
+    """Key of `STRATEGIES`: one process; whole copies; sharded weights; heads on the ranks that draw
+    from them, with the backbone copied or sharded."""
+    batches_per_step: int = 1
+    """Batches whose gradients are added up in one step, shared evenly by the ranks: the same run
+    on any number of ranks that divides it."""
+    head_groups: tuple[tuple[str, ...], ...] = ()
+    """Groups of heads that share batches, each group with its own part of `batches_per_step` in
+    proportion to its draws. Empty: all heads in every batch, but with multitask one group per head,
+    the smallest joined until there are no more groups than batches."""
+    backend: str | None = None
+    """Of torch.distributed; None: gloo on the CPU, nccl on CUDA."""
+    timeout_minutes: float = 30.0
+    """How long a rank waits for the others."""
+
+    def __post_init__(self) -> None:
+        if self.batches_per_step < 1:
+            raise ConfigError(f"batches_per_step is {self.batches_per_step}; give 1 or more")
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -174,6 +226,8 @@ class PretrainConfig:
     """How heads share the batches."""
     batch: BatchLimits = field(default_factory=BatchLimits)
     """Size of a batch."""
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
+    """How ranks share the work."""
     kernel: str = "reference"
     """Key of `KERNELS`."""
     device: str = "cpu"

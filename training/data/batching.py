@@ -1,20 +1,24 @@
 """Which structures form a batch: within a budget of atoms, edges and structures.
 
-The sampler's state is a few integers, so that a run can go on exactly where it stopped: the draw of
-heads in batch b depends on seed and b only, the order of a head in epoch e on seed, head and e.
+Batches are drawn by numbered streams. A stream's state is a few integers, so that a run can go on
+exactly where it stopped, and streams never meet: of a head's shuffled orders, one after the other,
+stream w of W takes the places w, w + W, w + 2W, ... What a step sees depends on the number of
+streams, not on how many ranks share them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError
 from training.config import BatchLimits
+from training.data.permutation import permute
 
 DRAWS_AT_A_TIME = 64
 
@@ -40,20 +44,27 @@ class _Filling:
         return True
 
 
+class Stream(NamedTuple):
+    """Which draws a sampler makes."""
+
+    number: int = 0
+    """From 0; names the stream in a run."""
+    place: int = 0
+    """From 0, among the streams that draw from the same heads."""
+    n_places: int = 1
+    """How many streams draw from the same heads."""
+
+
 @dataclass(kw_only=True)
-class SamplerState:
-    """Where a sampler stands; plain numbers."""
+class StreamState:
+    """Where a stream stands; plain numbers."""
 
     batch: int = 0
     """Batches handed out."""
-    epoch: dict[str, int] = field(default_factory=dict)
-    """Passes begun over each head's structures, from 0."""
-    position: dict[str, int] = field(default_factory=dict)
-    """Structures of the present pass handed out."""
-    pending: int = -1
-    """Structure that did not fit into the last batch and opens the next; -1: none."""
-    seen: dict[str, int] = field(default_factory=dict)
-    """Structures handed out per head since the beginning."""
+    drawn: dict[str, int] = field(default_factory=dict)
+    """Structures drawn per head since the beginning."""
+    pending: tuple[str, int] | None = None
+    """Head and structure that did not fit into the last batch and open the next."""
 
 
 class MixedSampler:
@@ -66,8 +77,12 @@ class MixedSampler:
         sizes: tuple[NDArray[np.int64], NDArray[np.int64]],
         limits: BatchLimits,
         seed: int,
+        stream: Stream = Stream(),  # noqa: B008
     ) -> None:
         """Every entry of a head's list is drawn once before any is drawn again.
+
+        The sizes must have passed `check_sizes`: a structure larger than a batch makes a batch of
+        its own.
 
         Args:
             structures: indices per head; one that stands there twice is drawn twice in a pass.
@@ -75,77 +90,116 @@ class MixedSampler:
             sizes: atoms and edges of every structure that an index may point to.
             limits: of one batch.
             seed: of the draws.
-
-        Raises:
-            DataError: a structure that is larger than a batch may be.
+            stream: which of them.
         """
         self.names = list(structures)
         self.structures = dict(structures)
         self.probabilities = np.array([probabilities[name] for name in self.names])
         self.n_atoms, self.n_edges = sizes
-        self.limits, self.seed = limits, seed
-        for name, index in self.structures.items():
-            check_sizes(name, self.n_atoms[index], self.n_edges[index], limits)
-        self.state = SamplerState(
-            epoch=dict.fromkeys(self.names, 0),
-            position=dict.fromkeys(self.names, 0),
-            seen=dict.fromkeys(self.names, 0),
-        )
-        self._head_of = {int(i): name for name in self.names for i in self.structures[name]}
-        self._orders: dict[str, tuple[int, NDArray[np.int64]]] = {}
+        self.limits, self.seed, self.stream = limits, seed, stream
+        self.state = StreamState(drawn=dict.fromkeys(self.names, 0))
+        self._ahead: dict[str, tuple[int, NDArray[np.int64]]] = {}
 
     def next_batch(self) -> NDArray[np.int64]:
         """Indices of the next batch [S]."""
         state, filling = self.state, _Filling(self.limits)
-        generator = np.random.default_rng([self.seed, 1, state.batch])
-        if state.pending >= 0:
-            self._add(filling, state.pending)
-            state.pending = -1
-        while state.pending < 0:
+        generator = np.random.default_rng([self.seed, 1, self.stream.number, state.batch])
+        if state.pending is not None:
+            self._add(filling, state.pending[1])
+            state.pending = None
+        while state.pending is None:
             for draw in generator.choice(len(self.names), DRAWS_AT_A_TIME, p=self.probabilities):
-                structure = self._next_of(self.names[draw])
+                name = self.names[draw]
+                structure = self._draw(name)
                 if not self._add(filling, structure):
-                    state.pending = structure
+                    state.pending = (name, structure)
                     break
         state.batch += 1
         return np.array(filling.structures, dtype=np.int64)
 
+    @property
+    def samples_seen(self) -> dict[str, int]:
+        """Structures handed out per head since the beginning."""
+        seen = dict(self.state.drawn)
+        if self.state.pending is not None:
+            seen[self.state.pending[0]] -= 1
+        return seen
+
     def state_dict(self) -> dict[str, Any]:
-        """Where the sampler stands, as JSON can hold it."""
-        return {
-            name: dict(value) if isinstance(value, dict) else value
-            for name, value in vars(self.state).items()
-        }
+        """Where the stream stands, as JSON can hold it."""
+        state = self.state
+        pending = None if state.pending is None else list(state.pending)
+        return {"batch": state.batch, "drawn": dict(state.drawn), "pending": pending}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from where `state_dict` was taken."""
-        self.state = SamplerState(
+        pending = state["pending"]
+        self.state = StreamState(
             batch=state["batch"],
-            epoch=dict(state["epoch"]),
-            position=dict(state["position"]),
-            pending=state["pending"],
-            seen=dict(state["seen"]),
+            drawn=dict(state["drawn"]),
+            pending=None if pending is None else (str(pending[0]), int(pending[1])),
         )
+        self._ahead.clear()
 
     def _add(self, filling: _Filling, structure: int) -> bool:
         n_atoms, n_edges = int(self.n_atoms[structure]), int(self.n_edges[structure])
-        accepted = filling.accept(structure, n_atoms, n_edges)
-        if accepted:
-            self.state.seen[self._head_of[structure]] += 1
-        return accepted
+        return filling.accept(structure, n_atoms, n_edges)
 
-    def _next_of(self, name: str) -> int:
-        state, members = self.state, self.structures[name]
-        if state.position[name] >= len(members):
-            state.position[name] = 0
-            state.epoch[name] += 1
-        epoch = state.epoch[name]
-        if name not in self._orders or self._orders[name][0] != epoch:
-            generator = np.random.default_rng([self.seed, 2, self.names.index(name), epoch])
-            self._orders[name] = (epoch, generator.permutation(members))
-        structure = int(self._orders[name][1][state.position[name]])
-        state.position[name] += 1
-        return structure
+    def _draw(self, name: str) -> int:
+        """The next structure of a head; the order is made for some draws at a time."""
+        number = self.state.drawn[name]
+        first, structures = self._ahead.get(name, (-DRAWS_AT_A_TIME, np.zeros(0, dtype=np.int64)))
+        if not first <= number < first + len(structures):
+            first, structures = number, self._order(name, number)
+            self._ahead[name] = (first, structures)
+        self.state.drawn[name] = number + 1
+        return int(structures[number - first])
+
+    def _order(self, name: str, number: int) -> NDArray[np.int64]:
+        """Draws `number`, `number` + 1, ... of a head by this stream."""
+        members, stream = self.structures[name], self.stream
+        draws = np.arange(number, number + DRAWS_AT_A_TIME)
+        passes, places = np.divmod(stream.place + stream.n_places * draws, len(members))
+        order = np.empty_like(places)
+        for number_of_pass in np.unique(passes).tolist():
+            key = _key(self.seed, name, number_of_pass)
+            chosen = passes == number_of_pass
+            order[chosen] = permute(places[chosen], len(members), key)
+        return np.asarray(members[order], dtype=np.int64)
+
+
+class RoundRobin:
+    """Several streams in turn: the batches of one rank."""
+
+    def __init__(self, streams: Sequence[MixedSampler]) -> None:
+        """`streams` in the order in which each gives one batch."""
+        self.streams = tuple(streams)
+        self._turn = 0
+
+    def next_batch(self) -> NDArray[np.int64]:
+        """Indices of the next batch [S]."""
+        stream = self.streams[self._turn]
+        self._turn = (self._turn + 1) % len(self.streams)
+        return stream.next_batch()
+
+    @property
+    def samples_seen(self) -> dict[str, int]:
+        """Structures handed out per head since the beginning, by these streams together."""
+        total: dict[str, int] = {}
+        for stream in self.streams:
+            for name, count in stream.samples_seen.items():
+                total[name] = total.get(name, 0) + count
+        return total
+
+    def state_dict(self) -> dict[str, Any]:
+        """State of each stream by its number; only between two rounds, when all stand even."""
+        return {str(stream.stream.number): stream.state_dict() for stream in self.streams}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on; `state` may hold streams of other ranks as well."""
+        for stream in self.streams:
+            stream.load_state_dict(state[str(stream.stream.number)])
+        self._turn = 0
 
 
 def fixed_batches(
@@ -178,3 +232,8 @@ def check_sizes(
             f"batch holds {limits.max_atoms} atoms and {limits.max_edges} edges. "
             "Raise batch.max_atoms and batch.max_edges."
         )
+
+
+def _key(seed: int, name: str, number_of_pass: int) -> int:
+    digest = hashlib.sha256(f"{seed}:{name}:{number_of_pass}".encode()).digest()
+    return int.from_bytes(digest[:8], "big")

@@ -63,7 +63,7 @@ class TrainingLoader:
     @property
     def samples_seen(self) -> Mapping[str, int]:
         """Structures handed out per head since the beginning."""
-        return self.sampler.state.seen
+        return self.sampler.samples_seen
 
     def state_dict(self) -> dict[str, Any]:
         """The position, as JSON can hold it."""
