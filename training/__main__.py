@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from training.jobs.commands import submit
+
 # commands import what they need, so that --help does not wait for torch
 
 app = typer.Typer(
@@ -119,6 +121,9 @@ def collect(context: typer.Context) -> None:
     from training.collection.commands import app as collection
 
     collection(args=context.args, prog_name="python -m training collect")
+
+
+app.command()(submit)
 
 
 def main() -> None:

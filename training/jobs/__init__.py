@@ -1,0 +1,28 @@
+"""Batch scripts: one template per scheduler, one file of facts per cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+CLUSTERS = {
+    "local": FOLDER / "clusters" / "local.yaml",
+    "frontier": FOLDER / "clusters" / "frontier.yaml",
+    "aurora": FOLDER / "clusters" / "aurora.yaml",
+    "perlmutter": FOLDER / "clusters" / "perlmutter.yaml",
+}
+"""Name -> facts; another machine is a YAML file of the same keys."""
+
+TEMPLATES = {
+    "local": FOLDER / "templates" / "local.sh",
+    "slurm": FOLDER / "templates" / "slurm.sh",
+    "pbs": FOLDER / "templates" / "pbs.sh",
+}
+"""Scheduler -> script."""
+
+WORKER = FOLDER / "templates" / "worker.sh"
+"""What every rank runs: the training command, watched."""
+
+RESUME_CODE = 75
+"""Exit code of a run that wants to be continued (EX_TEMPFAIL of sysexits.h)."""

@@ -1,0 +1,59 @@
+"""`python -m training submit`: render a job script and, when asked, submit it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def submit(
+    cluster: Annotated[str, typer.Option(help="local, frontier, aurora, perlmutter, or a YAML.")],
+    config: Annotated[Path, typer.Option(help="Configuration of the run.")],
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes of each job.")] = 1,
+    time: Annotated[str | None, typer.Option(help="HH:MM:SS of each job.")] = None,
+    account: Annotated[str | None, typer.Option(help="Project to charge.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Else the first that takes the job.")] = None,
+    chain: Annotated[int, typer.Option(min=1, help="Jobs in a row until it is finished.")] = 1,
+    environment: Annotated[
+        Path | None, typer.Option(help="Python environment: a folder or a packed archive.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print script and commands.")] = False,
+    really: Annotated[bool, typer.Option("--submit", help="Write the script, submit it.")] = False,
+) -> None:
+    """Render the job script of a run on a cluster; a chain goes on where the last job stopped."""
+    import subprocess
+    import sys
+
+    from atomfm_calc.config import load_config
+    from atomfm_calc.errors import ConfigError
+    from training.config import PretrainConfig
+    from training.jobs.cluster import load_cluster
+    from training.jobs.render import Job, render_script, submit_commands
+
+    if dry_run == really:
+        raise ConfigError("give --dry-run to see what would run, or --submit to run it")
+    facts = load_cluster(cluster)
+    job = Job(
+        cluster=facts,
+        nodes=nodes,
+        config=config,
+        output=load_config(PretrainConfig, config).output,
+        project=Path.cwd(),
+        python=sys.executable if facts.scheduler == "local" else "python",
+        time=time,
+        account=account,
+        queue=queue,
+        chain=chain,
+        environment=environment,
+    )
+    script, commands = render_script(job), submit_commands(job)
+    typer.echo(f"# {cluster}: {facts.notes}", err=True)
+    if dry_run:
+        typer.echo(f"# {job.script}\n{script}\n# then\n{commands}", nl=False)
+        return
+    job.state.mkdir(parents=True, exist_ok=True)
+    job.script.write_text(script, encoding="utf-8")
+    code = subprocess.run(["bash", "-c", commands], check=False).returncode
+    raise typer.Exit(code)
