@@ -93,12 +93,13 @@ class Hdf5Layout:
 
     def _arrays(self, file: h5py.File, names: Names, wanted: Names) -> dict[str, h5py.Dataset]:
         group = file[self.root]["/".join(names)]
-        missing = [name for name in wanted if name not in group]
-        if missing:
+        try:
+            return {name: group[name] for name in wanted}
+        except KeyError:
+            missing = listing(name for name in wanted if name not in group)
             raise DataError(
-                f"group {'/'.join(names)} has no {listing(missing)}; it has: {listing(group)}"
-            )
-        return {name: group[name] for name in wanted}
+                f"group {'/'.join(names)} has no {missing}; it has: {listing(group)}"
+            ) from None
 
     def _read(self, file: h5py.File, names: Names, begin: int, end: int) -> Iterator[Hdf5Record]:
         stored = self._arrays(file, names, self.shared)
