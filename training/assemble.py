@@ -21,6 +21,7 @@ from training.config import DataConfig
 from training.data.loader import Assembler
 from training.data.packed import PackedGraphs, concatenate
 from training.data.prepared import DataFile, data_file, prepare_file
+from training.data.source import MemorySource
 from training.data.statistics import composition_matrix, fit_references, fit_scale
 from training.datasets import DATASETS
 from training.datasets.adapter import CollectionShards, Dataset, DatasetInfo
@@ -102,7 +103,7 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
         summary["heads"][head] |= _describe(graphs, splits[head])
         summary["heads"][head]["scale"] = scales[head]
     return TrainingData(
-        assembler=Assembler(graphs, head_of, files),
+        assembler=Assembler(MemorySource(graphs, files), head_of),
         splits=splits,
         references=references,
         scales=scales,

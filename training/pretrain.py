@@ -156,7 +156,7 @@ def write_summary(data: TrainingData, folder: Path) -> None:
 
 def make_trainer(config: PretrainConfig, model: FoundationModel, data: TrainingData) -> Trainer:
     """Sampler, loaders and trainer of a run."""
-    graphs = data.assembler.graphs
+    source = data.assembler.source
     mixing = config.mixing
     once = {head: data.splits[head]["train"] for head in config.heads}
     for head in mixing.periodic_repeats:
@@ -173,7 +173,7 @@ def make_trainer(config: PretrainConfig, model: FoundationModel, data: TrainingD
     )
     for head, probability in probabilities.items():
         logger.info("%s: %.1f %% of the draws", head, 100.0 * probability)
-    sizes = (graphs.n_atoms, graphs.n_edges)
+    sizes = (source.n_atoms, source.n_edges)
     sampler = MixedSampler(train, probabilities, sizes, config.batch, config.seed)
     validation = validation_index(data, config.fit.validate_structures_per_head)
     return Trainer(
@@ -187,7 +187,10 @@ def make_trainer(config: PretrainConfig, model: FoundationModel, data: TrainingD
 
 
 def _repeat_periodic(data: TrainingData, index: Index, repeats: int) -> Index:
-    periodic = data.assembler.graphs.columns["pbc"].any(dim=1).numpy()[index]
+    if repeats == 1:
+        return index
+    source = data.assembler.source
+    periodic = source.decode(source.fetch(index)).columns["pbc"].any(dim=1).numpy()
     return np.repeat(index, np.where(periodic, repeats, 1))
 
 

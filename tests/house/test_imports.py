@@ -60,9 +60,10 @@ DOORS: dict[str, tuple[str, ...]] = {
     "torch.distributed": ("training/parallel/",),
     "mpi4py": (
         "training/data/store.py", "training/shards/convert.py", "training/parallel/process.py",
+        "tests/mpi/",
     ),
     "adios2": ("training/shards/",),
-    "torch_geometric": ("training/data/pyg.py",),
+    "torch_geometric": ("training/data/pyg.py", "tests/training/data/test_pyg.py"),
     "h5py": ("training/datasets/readers/hdf5.py", "tests/", "benchmarks/"),
     "ijson": ("training/datasets/readers/json_entries.py",),
     "google": ("training/datasets/readers/tfrecord.py",),

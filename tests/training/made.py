@@ -16,6 +16,8 @@ from training.config import BatchLimits, DurationConfig, FitConfig, OptimizerCon
 from training.data.batching import MixedSampler
 from training.data.loader import Assembler, FixedLoader, TrainingLoader
 from training.data.packed import PackedGraphs, pack
+from training.data.source import MemorySource
+from training.engine.run_facts import RunFacts
 from training.engine.trainer import Trainer
 
 CUTOFF = 3.0
@@ -62,6 +64,16 @@ def packed(count: int = 24) -> PackedGraphs:
     return pack(samples(count), CUTOFF)
 
 
+def same_graphs(first: PackedGraphs, second: PackedGraphs) -> bool:
+    """Whether all columns are equal, to the last bit."""
+    return all(
+        column.dtype == second.columns[name].dtype
+        and torch.equal(column.nan_to_num(), second.columns[name].nan_to_num())
+        and torch.equal(column.isnan(), second.columns[name].isnan())
+        for name, column in first.columns.items()
+    )
+
+
 def small_model(heads: Sequence[str] = HEADS, seed: int = 0) -> FoundationModel:
     """Fresh weights, float32."""
     torch.manual_seed(seed)
@@ -75,7 +87,7 @@ def small_trainer(folder: Path, graphs: PackedGraphs | None = None, max_steps: i
     index = {name: np.flatnonzero(head == i) for i, name in enumerate(HEADS)}
     sizes = (graphs.n_atoms, graphs.n_edges)
     sampler = MixedSampler(index, dict.fromkeys(HEADS, 0.5), sizes, LIMITS, seed=3)
-    assembler = Assembler(graphs, head, ["made"])
+    assembler = Assembler(MemorySource(graphs, ["made"]), head)
     config = FitConfig(
         duration=DurationConfig(max_steps=max_steps),
         optimizer=OptimizerConfig(learning_rate=0.01),
@@ -84,5 +96,10 @@ def small_trainer(folder: Path, graphs: PackedGraphs | None = None, max_steps: i
     )
     validation = FixedLoader(assembler, np.arange(8), LIMITS)
     return Trainer(
-        small_model(), TrainingLoader(assembler, sampler), validation, config, folder, "data"
+        small_model(),
+        TrainingLoader(assembler, sampler),
+        validation,
+        config,
+        folder,
+        RunFacts(heads=HEADS, fingerprint="data"),
     )
