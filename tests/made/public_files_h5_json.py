@@ -5,7 +5,7 @@ from __future__ import annotations
 import bz2
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,7 @@ def alexandria(folder: Path) -> Path:
 
 def mptrj(folder: Path) -> Path:
     """Two materials of two frames and one; the last frame has no stress and no magnetic moments."""
+    folder.mkdir(parents=True, exist_ok=True)
     frame = {
         "structure": structure(),
         "uncorrected_total_energy": -6.5,
@@ -93,6 +94,7 @@ def mptrj(folder: Path) -> Path:
 
 def ani1x(folder: Path) -> Path:
     """Two formulas; the second conformer of water has no forces, the third has no label at all."""
+    folder.mkdir(parents=True, exist_ok=True)
     with h5py.File(folder / "ani1x-release.h5", "w") as file:
         for formula, numbers, count in (("H1", [1], 1), ("H2O1", [8, 1, 1], 3)):
             group = file.create_group(formula)
@@ -109,6 +111,7 @@ def ani1x(folder: Path) -> Path:
 
 def qm7x(folder: Path) -> Path:
     """Two files of a molecule each; one conformer is listed as a duplicate."""
+    folder.mkdir(parents=True, exist_ok=True)
     structures = {
         "1000.hdf5": ("23", ("Geom-m23-i1-c1-d1", "Geom-m23-i1-c1-opt", "Geom-m23-i1-c10-opt")),
         "2000.hdf5": (
@@ -129,6 +132,7 @@ def qm7x(folder: Path) -> Path:
 
 def transition1x(folder: Path) -> Path:
     """Two reactions of a formula, of three images and two; end points and splits repeat them."""
+    folder.mkdir(parents=True, exist_ok=True)
     with h5py.File(folder / "Transition1x.h5", "w") as file:
         for reaction, count in (("rxn0001", 3), ("rxn0002", 2)):
             group = file.create_group(f"data/H2O/{reaction}")
@@ -216,14 +220,3 @@ def _masked_crc32c(data: bytes) -> bytes:
             crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)  # Castagnoli's polynomial, reflected
     crc ^= 0xFFFFFFFF
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
-
-
-H5_JSON_MINIATURES: dict[str, Callable[[Path], Path]] = {
-    "alexandria": alexandria,
-    "mptrj": mptrj,
-    "ani1x": ani1x,
-    "qm7x": qm7x,
-    "transition1x": transition1x,
-    "qcml": qcml,
-}
-"""Dataset -> how its miniature is written below a folder; gives the root."""
