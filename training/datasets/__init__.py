@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from training.datasets import collected, published
+from training.datasets import (
+    alexandria,
+    ani1x,
+    collected,
+    mptrj,
+    published,
+    qcml,
+    qm7x,
+    transition1x,
+)
 from training.datasets.adapter import Dataset
 
 DATASETS: dict[str, Dataset] = {
+    "alexandria": alexandria.ALEXANDRIA,
+    "ani1x": ani1x.ANI1X,
+    "mptrj": mptrj.MPTRJ,
+    "qcml": qcml.QCML,
+    "qm7x": qm7x.QM7X,
+    "transition1x": transition1x.TRANSITION1X,
     "alexandria-pbe": published.ALEXANDRIA_PBE,
     "mlearn-pbe": published.MLEARN_PBE,
     "monbtaw-pbe": published.MONBTAW_PBE,
