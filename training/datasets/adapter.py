@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Generic, Literal, Protocol
 
@@ -194,11 +196,38 @@ class PublicDataset(Generic[Record]):
     with it, without naming file or record."""
     splits: Mapping[str, Split] = field(default_factory=dict)
     """Folder or beginning of a file's name, as the source calls its splits -> split."""
+    split_lists: Mapping[str, Split] = field(default_factory=dict)
+    """Text file, in a folder above the files, that names those of a split, one a line -> split."""
+    keep: Callable[[Record], bool] | None = None
+    """Which records belong to the dataset, if its files hold others as well; those are passed
+    over and the numbers of the records stay. None: all."""
+    overlapping: tuple[tuple[str, ...], ...] = ()
+    """Glob patterns of folders or files that hold the same structures: of each tuple, `files`
+    takes no two, so that none is learned twice."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """Glob pattern of published files that are not read -> why, and which to use instead."""
 
     def files(self, root: Path) -> list[Path]:
-        """The files by name; DataError says how to get them if there are none."""
-        missing = f"holds no {listing(self.patterns)} of {self.info.name}. {self.info.obtain}"
-        return matching_files(root, self.patterns, missing)
+        """The files by name.
+
+        Raises:
+            DataError: there are none, which says how to get them; only such as are not read; or
+                the same structures twice.
+        """
+        paths = _matches(root, self.patterns)
+        if not paths:
+            why = [text for pattern, text in self.refused.items() if _matches(root, (pattern,))]
+            missing = f"holds no {listing(self.patterns)} of {self.info.name}. {self.info.obtain}"
+            raise DataError(f"{root} is no file and {' '.join((missing, *why))}")
+        parts = {part for path in paths for part in path.relative_to(root).parts}
+        for patterns in self.overlapping:
+            found = [one for pattern in patterns for one in sorted(fnmatch.filter(parts, pattern))]
+            if sum(bool(fnmatch.filter(parts, pattern)) for pattern in patterns) > 1:
+                raise DataError(
+                    f"{root} holds the same structures of {self.info.name} more than once: "
+                    f"{listing(found)}; keep one of {listing(patterns)}"
+                )
+        return paths
 
     def count(self, path: Path) -> int:
         """Number of records in a file."""
@@ -215,25 +244,46 @@ class PublicDataset(Generic[Record]):
                 record = next(records, None)
                 if record is None:
                     return
-                sample = replace(self.sample_of(record), source=f"{path.name}#{number}")
-            yield sample
+                if self.keep is None or self.keep(record):
+                    sample = replace(self.sample_of(record), source=f"{path.name}#{number}")
+                else:
+                    sample = None
+            if sample is not None:
+                yield sample
             number += 1
 
     def published_split(self, path: Path) -> Split | None:
-        """By the names of the file and of the folders above it."""
-        for part in (path.name, *(folder.name for folder in path.parents)):
-            for beginning, split in self.splits.items():
-                if part.startswith(beginning):
+        """By the lists, else by the beginning of the file's name, else by the nearest folder."""
+        for name, split in self.split_lists.items():
+            for folder in path.parents:
+                if path.name in _names_in(folder / name):
                     return split
-        return None
+        for beginning, split in self.splits.items():
+            if path.name.startswith(beginning):
+                return split
+        folders = (folder.name for folder in path.parents)
+        return next((self.splits[name] for name in folders if name in self.splits), None)
 
 
 def matching_files(root: Path, patterns: tuple[str, ...], otherwise: str) -> list[Path]:
     """Files below `root` that match any of the patterns, by name; DataError ends in `otherwise`."""
-    paths = sorted({path for pattern in patterns for path in root.glob(pattern)})
+    paths = _matches(root, patterns)
     if not paths:
         raise DataError(f"{root} is no file and {otherwise}")
     return paths
+
+
+def _matches(root: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in root.glob(pattern)})
+
+
+@cache
+def _names_in(path: Path) -> frozenset[str]:
+    """File names of a list, without folders; nothing if there is no such list."""
+    if not path.is_file():
+        return frozenset()
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return frozenset(Path(line.strip()).name for line in lines if line.strip())
 
 
 @contextmanager
