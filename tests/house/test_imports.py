@@ -64,6 +64,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     ),
     "adios2": ("training/shards/",),
     "torch_geometric": ("training/data/pyg.py", "tests/training/data/test_pyg.py"),
+    "lmdb": ("training/datasets/readers/ase_database.py", "tests/"),
+    "ase_db_backends": ("training/datasets/readers/ase_database.py",),
     "h5py": ("training/datasets/readers/hdf5.py", "tests/", "benchmarks/"),
     "ijson": ("training/datasets/readers/json_entries.py",),
     "google": ("training/datasets/readers/tfrecord.py",),
@@ -73,7 +75,9 @@ DOORS: dict[str, tuple[str, ...]] = {
     "pyscf": ("training/collection/engines/",),
     "gpaw": ("training/collection/engines/",),
     "rdkit": ("training/collection/generators/",),
-    "matplotlib": ("atomfm_calc/cli/", "tutorials/", "benchmarks/", "docs/"),
+    "matplotlib": (
+        "atomfm_calc/cli/", "training/scaling/", "tutorials/", "benchmarks/", "docs/",
+    ),
     "typer": ("atomfm_calc/cli/", "training/"),
     "ase.Atoms": (
         "atomfm_calc/convert.py", "atomfm_calc/calculators/", "atomfm_calc/workflows/",
