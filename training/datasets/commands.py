@@ -64,13 +64,17 @@ def show_dataset(name: Annotated[str, typer.Argument(help="Name in the list.")])
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for fact, text in _facts(lookup(DATASETS, name, "dataset").info):
+    info = lookup(DATASETS, name, "dataset").info
+    for fact, text in _facts(info):
         table.add_row(fact, text)
-    Console().print(table)
+    console = Console()
+    console.print(table)
+    # outside of the table, so that an address is not broken into lines
+    console.print(f"how to get it: {info.obtain}", soft_wrap=True, markup=False)
 
 
 def _facts(info: DatasetInfo) -> list[tuple[str, str]]:
-    charges = "as the files say" if info.uses_charge else "neutral singlets"
+    charges = "as the files say" if info.uses_charge else "not in the files; taken as 0 and 1"
     return [
         ("name and head", info.name),
         ("title", info.title),
@@ -88,7 +92,6 @@ def _facts(info: DatasetInfo) -> list[tuple[str, str]]:
         ("held out by", info.split),
         ("good for", "; ".join(info.good_for) or "not stated"),
         ("not for", "; ".join(info.not_for) or "not stated"),
-        ("how to get it", info.obtain),
     ]
 
 
