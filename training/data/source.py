@@ -81,7 +81,7 @@ class JoinedSource:
         """What each part has to give, and the order of the structures in the result."""
         owner = np.searchsorted(self._first, index, side="right") - 1
         order, fetched = [], []
-        for number in np.unique(owner).tolist():
+        for number in np.unique(owner).tolist() or [0]:  # nothing is asked for: of any part
             places = np.flatnonzero(owner == number)
             order.append(places)
             part = self.parts[number].fetch(index[places] - self._first[number])
