@@ -45,7 +45,7 @@ ANI1X = PublicDataset(
         data="ANI-1x: conformers chosen by active learning, level wb97x_dz",
         source="Smith et al., Sci. Data 7, 134 (2020); J. Chem. Phys. 148, 241733 (2018)",
         licence="CC0 (as the load-atoms package states; not verified on figshare)",
-        redistributable=True,
+        redistributable=False,
         energy_zero="all nuclei and electrons at infinite separation",
         units=Units(energy="hartree", forces="hartree/angstrom"),
         doi="10.1038/s41597-020-0473-z",

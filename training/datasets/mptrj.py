@@ -17,6 +17,9 @@ from training.datasets.readers.json_entries import NESTED_ENTRIES_FORMAT, Nested
 from training.datasets.readers.labels import labels
 from training.datasets.readers.pymatgen_structure import sample_of_structure, stress_of_vasp
 
+FORMS = ("MPtrj_*.json", "MPtrj_*.json.gz", "MPtrj_*.json.bz2")
+"""The file as published, and as it may be kept."""
+
 
 def sample_of(frame: NestedEntry) -> Sample:
     """One frame -> sample; `group` is the mp-id, so that trajectories stay together."""
@@ -47,12 +50,13 @@ MPTRJ = PublicDataset(
         size="1 580 395 structures of 145 923 materials, one file of 11.35 GB",
         obtain=(
             "curl -L -o MPtrj_2022.9_full.json https://figshare.com/ndownloader/files/41619375 "
-            "(it may be kept as .json.gz or .json.bz2, but not beside the plain file)"
+            "(it may be kept as .json.gz or .json.bz2)"
         ),
         good_for=("relaxation of crystals over most elements", "stress and cell relaxation"),
         not_for=("molecules", "surfaces", "hot or strongly strained crystals"),
     ),
-    patterns=("**/MPtrj_*.json", "**/MPtrj_*.json.gz", "**/MPtrj_*.json.bz2"),
+    patterns=tuple(f"**/{name}" for name in FORMS),
     format=NESTED_ENTRIES_FORMAT,
     sample_of=sample_of,
+    overlapping=(FORMS,),
 )

@@ -97,4 +97,5 @@ QM7X = PublicDataset(
     patterns=("**/[1-8]000.hdf5",),
     format=hdf5_format(LAYOUT),
     sample_of=sample_of,
+    refused={"**/[1-8]000.xz": "The *.xz files there must be unpacked first."},
 )

@@ -60,7 +60,9 @@ TRANSITION1X = PublicDataset(
         good_for=("reaction barriers and paths of small organic molecules",),
         not_for=("ions", "open shells: bonds are broken in the lowest spin", "other elements"),
     ),
-    patterns=("**/[Tt]ransition1x*.h5",),
+    # figshare gives the file no name; these two are in use
+    patterns=("**/Transition1x.h5", "**/transition1x*.h5"),
     format=hdf5_format(LAYOUT),
     sample_of=sample_of,
+    overlapping=(("Transition1x.h5", "transition1x*.h5"),),
 )

@@ -62,6 +62,12 @@ def test_qm7x_is_not_read_without_the_list_of_duplicates(tmp_path: Path) -> None
         list(QM7X.read(first))
 
 
+def test_packed_files_of_qm7x_are_not_read_and_the_message_says_so(tmp_path: Path) -> None:
+    (tmp_path / "1000.xz").touch()
+    with pytest.raises(DataError, match=r"holds no .*1-8.*unpacked first"):
+        QM7X.files(tmp_path)
+
+
 def test_transition1x_gives_each_image_once_and_keeps_reactions_together(tmp_path: Path) -> None:
     (path,) = TRANSITION1X.files(transition1x(tmp_path))
     samples = list(TRANSITION1X.read(path))

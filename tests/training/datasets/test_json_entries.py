@@ -77,6 +77,13 @@ def test_a_compressed_mptrj_is_the_same_and_can_be_read_from_any_record(tmp_path
     assert MPTRJ.count(packed) == MPTRJ.count(path) == 3
 
 
+def test_mptrj_is_not_taken_twice_in_two_forms(tmp_path: Path) -> None:
+    (path,) = MPTRJ.files(mptrj(tmp_path))
+    path.with_suffix(".json.gz").write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(DataError, match=r"same structures of mptrj more than once: .*json\.gz"):
+        MPTRJ.files(tmp_path)
+
+
 def test_json_that_is_cut_off_is_named_with_the_record_it_breaks_in(tmp_path: Path) -> None:
     (path,) = MPTRJ.files(mptrj(tmp_path))
     path.write_bytes(path.read_bytes()[:-200])
