@@ -19,13 +19,13 @@ JOBS_FOLDER = "jobs"
 """Folder inside the run folder for scripts, logs and results of the chain."""
 
 
+PLACEHOLDER = r"\{\{(?:(?P<escaped>\{\{)|(?P<named>[a-z_]+)\}\}|(?P<braced>(?!))|(?P<invalid>))"
+
+
 class ShellTemplate(string.Template):
     """`{{name}}` is replaced; dollar signs are the shell's."""
 
-    # the base class compiles it
-    pattern = (  # type: ignore[assignment]
-        r"\{\{(?:(?P<escaped>\{\{)|(?P<named>[a-z_]+)\}\}|(?P<braced>(?!))|(?P<invalid>))"
-    )
+    pattern = PLACEHOLDER  # type: ignore[assignment]  # the base class compiles it
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from atomfm_calc.errors import ConfigError, UnknownNameError
-from training.__main__ import app
 from training.jobs import CLUSTERS
 from training.jobs.cluster import choose_queue, load_cluster, parse_time
+from training.jobs.commands import submit
 from training.jobs.render import Job, render_script, submit_commands
 
 NODES = {"local": 1, "frontier": 200, "aurora": 300, "perlmutter": 64}
@@ -143,15 +142,17 @@ def test_times_are_hours_minutes_and_seconds() -> None:
             parse_time(text)
 
 
-def test_the_command_prints_and_submits_nothing_by_itself(tmp_path: Path) -> None:
+def test_the_command_prints_and_submits_nothing_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = tmp_path / "run.yaml"
     config.write_text(
         f"output: {tmp_path}/run\nheads: [any]\nfit: {{duration: {{max_steps: 1}}}}\n"
     )
-    words = ["submit", "--cluster", "frontier", "--account", "mat1", "--config", str(config)]
-    shown = CliRunner().invoke(app, [*words, "--dry-run"])
-    assert shown.exit_code == 0, shown.output
-    assert "#SBATCH --nodes=1\n" in shown.output
+    submit(cluster="frontier", account="mat1", config=config, dry_run=True)
+    shown = capsys.readouterr()
+    assert "#SBATCH --nodes=1\n" in shown.out
+    assert "Orion" in shown.err
     assert not (tmp_path / "run").exists()
-    refused = CliRunner().invoke(app, words)
-    assert "give --dry-run" in str(refused.exception)
+    with pytest.raises(ConfigError, match="give --dry-run to see"):
+        submit(cluster="frontier", account="mat1", config=config)
