@@ -59,7 +59,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "metatomic": ("atomfm_calc/calculators/metatomic.py",),
     "torch.distributed": ("training/parallel/",),
     "mpi4py": (
-        "training/data/store.py", "training/shards/convert.py", "training/parallel/process.py",
+        "training/data/store.py", "training/shards/ranks.py", "training/parallel/process.py",
         "tests/mpi/",
     ),
     "adios2": ("training/shards/",),

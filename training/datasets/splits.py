@@ -1,4 +1,4 @@
-"""Held-out structures by composition: no reduced formula stands in two splits."""
+"""Held-out structures by key: no reduced formula, or trajectory, stands in two splits."""
 
 from __future__ import annotations
 
@@ -30,23 +30,42 @@ def split_by_composition(
     Raises:
         DataError: fractions below 0 or that do not add up to 1.
     """
-    if min(fractions.values()) < 0.0 or abs(sum(fractions.values()) - 1.0) > 1e-9:
-        raise DataError(f"split fractions are {dict(fractions)}; they must add up to 1")
+    check_fractions(fractions)
     members: dict[str, list[int]] = {name: [] for name in fractions}
     for position, sample in enumerate(samples):
         composition = composition_key(sample)
-        place = 0.0 if composition in never_held_out else _place(composition, seed)
-        chosen, end = next(iter(fractions)), 0.0
-        for name, fraction in fractions.items():
-            end += fraction
-            if place < end:
-                chosen = name
-                break
-        members[chosen].append(position)
+        if composition in never_held_out:
+            members[next(iter(fractions))].append(position)
+        else:
+            members[split_of(composition, fractions, seed)].append(position)
     return members
 
 
-def _place(composition: str, seed: int) -> float:
-    """A number from 0 to 1 that looks random but is fixed for a composition."""
-    digest = hashlib.sha256(f"{seed}:{composition}".encode()).digest()
+def split_of(key: str, fractions: Mapping[str, float], seed: int) -> str:
+    """The split of everything with this key: a composition, a trajectory, a record.
+
+    It depends on the key and the seed only, not on what else there is.
+
+    Args:
+        key: what is held out together.
+        fractions: split -> part of the keys, adding up to 1 (see `check_fractions`).
+        seed: another seed is another division.
+    """
+    place, end = _place(key, seed), 0.0
+    for name, fraction in fractions.items():
+        end += fraction
+        if place < end:
+            return name
+    return next(iter(fractions))
+
+
+def check_fractions(fractions: Mapping[str, float]) -> None:
+    """DataError for fractions below 0 or that do not add up to 1."""
+    if min(fractions.values()) < 0.0 or abs(sum(fractions.values()) - 1.0) > 1e-9:
+        raise DataError(f"split fractions are {dict(fractions)}; they must add up to 1")
+
+
+def _place(key: str, seed: int) -> float:
+    """A number from 0 to 1 that looks random but is fixed for a key."""
+    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

@@ -1,0 +1,1 @@
+"""Structures of one head in ADIOS2 files: converted once, read in any order."""

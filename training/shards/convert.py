@@ -1,0 +1,346 @@
+"""A dataset's files -> the shards of a head, by any number of processes, stopped at any time.
+
+What goes into which shard follows from files and settings alone; processes and ranks only divide
+the shards. A shard whose sidecar is there is finished; everything else is made anew, so a
+conversion that was killed is started again and loses or doubles nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from atomfm_calc.errors import DataError, lookup
+from training.datasets import DATASETS
+from training.datasets.adapter import Dataset
+from training.describe import merge
+from training.shards.chunk import Chunk, convert_chunk, versions
+from training.shards.layout import (
+    INDEX_FILE,
+    PLAN_FILE,
+    SHARD_FORMAT,
+    SIZES_FILE,
+    UNITS,
+    ConvertSettings,
+    Plan,
+    ShardIndex,
+    ShardPart,
+    ShardRecord,
+    Sidecar,
+    SourceFile,
+    check_files,
+    file_record,
+    read_json,
+    shard_name,
+    write_bytes,
+    write_json,
+)
+from training.shards.reader import sizes_bytes
+from training.shards.shard_file import ShardFile
+
+logger = logging.getLogger(__name__)
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class Team(Protocol):
+    """Processes that convert together."""
+
+    rank: int
+    size: int
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all members, on all members, in the order of ranks."""
+
+
+class Alone:
+    """A team of one process."""
+
+    rank, size = 0, 1
+
+    def gather(self, value: Any) -> list[Any]:
+        """The value."""
+        return [value]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What to convert, and by whom."""
+
+    dataset: str
+    """Key of `DATASETS`."""
+    root: Path
+    """Folder, or file, of the data."""
+    out: Path
+    """Folder of all heads' shards."""
+    head: str = ""
+    """The head that learns from them; empty: the name of the dataset."""
+    settings: ConvertSettings = field(default_factory=ConvertSettings)
+    """What the shards hold."""
+    hash_files: bool = True
+    """Record the SHA-256 of the data files, which reads them once more."""
+    workers: int = 1
+    """Processes of this rank."""
+
+    @property
+    def folder(self) -> Path:
+        """Of the head."""
+        return self.out / (self.head or self.dataset)
+
+
+def convert(order: Order, team: Team | None = None) -> ShardIndex:
+    """Convert a dataset; goes on where a conversion with the same settings was stopped.
+
+    Args:
+        order: what to do.
+        team: None: this process alone.
+
+    Raises:
+        UnknownNameError: no such dataset.
+        DataError: missing or damaged data files (names file and record), a folder that holds shards
+            of other settings or files, no training structure left, a full disk.
+    """
+    team = Alone() if team is None else team
+    dataset = lookup(DATASETS, order.dataset, "dataset")
+    paths = _by_first(team, lambda: _paths(dataset, order))
+    plan = _agree(order, paths, team)
+    finished = _by_first(team, lambda: _finished(order.folder, plan))
+    todo = [number for number in range(len(plan.shards)) if number not in finished]
+    if team.rank == 0:
+        logger.info(
+            "%s: %d files, %d shards, %d of them finished before",
+            plan.head, len(plan.files), len(plan.shards), len(finished),
+        )  # fmt: skip
+    chunks = [_chunk(number, plan, order, paths) for number in todo[team.rank :: team.size]]
+    _together(team, lambda: _convert_all(chunks, order.workers))
+    return _by_first(team, lambda: _finish(order.folder, plan, dataset))
+
+
+def _together(team: Team, work: Callable[[], Result]) -> list[Result]:
+    """The results of all ranks; if one fails, all raise, so that none waits for it for ever."""
+    if team.size == 1:
+        return [work()]
+    result, problem = None, ""
+    try:
+        result = work()
+    except Exception as error:
+        problem = f"rank {team.rank}: {type(error).__name__}: {error}"
+    answers = team.gather((result, problem))
+    problems = list(dict.fromkeys(text for _, text in answers if text))
+    if problems:
+        raise DataError("; ".join(problems))
+    return [answer for answer, _ in answers]
+
+
+def _by_first(team: Team, work: Callable[[], Result]) -> Result:
+    """The result of rank 0, on all ranks."""
+    results: list[Any] = _together(team, lambda: work() if team.rank == 0 else None)
+    first: Result = results[0]
+    return first
+
+
+def _paths(dataset: Dataset, order: Order) -> list[Path]:
+    paths = dataset.files(order.root)
+    try:
+        order.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"{order.folder} cannot be made: {error.strerror}; choose another --out"
+        ) from error
+    return paths
+
+
+def _agree(order: Order, paths: list[Path], team: Team) -> Plan:
+    """The plan of a conversion begun before, or a new one."""
+    path = order.folder / PLAN_FILE
+    known = _by_first(team, lambda: read_json(Plan, path) if path.exists() else None)
+    names = [
+        one.name if one == order.root else one.relative_to(order.root).as_posix() for one in paths
+    ]
+    if known is not None:
+        _by_first(team, lambda: _check_plan(known, order, names, paths))
+        return known
+    surveys = [
+        _Survey(dataset=order.dataset, name=name, path=one, hash_file=order.hash_files)
+        for name, one in zip(names, paths, strict=True)
+    ]
+    mine = surveys[team.rank :: team.size]
+    dealt = _together(team, lambda: list(_pooled(_survey, mine, order.workers)))
+    # file i was looked at by rank i % size, as its number i // size
+    files = [dealt[number % team.size][number // team.size] for number in range(len(paths))]
+    plan = plan_shards(order, files)
+    _by_first(team, lambda: write_json(plan, path))
+    return plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Survey:
+    """A data file to count and hash."""
+
+    dataset: str
+    name: str
+    path: Path
+    hash_file: bool
+
+
+def _survey(survey: _Survey) -> SourceFile:
+    dataset = DATASETS[survey.dataset]
+    return SourceFile(
+        name=survey.name,
+        n_records=dataset.count(survey.path),
+        content=file_record(survey.path, survey.hash_file),
+        split=dataset.published_split(survey.path),
+    )
+
+
+def plan_shards(order: Order, files: list[SourceFile]) -> Plan:
+    """Divide all records: small files share a shard, a large one is cut into several.
+
+    A file that no longer fits is begun in the next shard, so that it is cut only at multiples of
+    `structures_per_shard`: many formats can only be read from the beginning.
+    """
+    size, shards = order.settings.structures_per_shard, []
+    open_parts: list[ShardPart] = []
+    for number, file in enumerate(files):
+        filled = sum(part.stop - part.start for part in open_parts)
+        if open_parts and filled + file.n_records > size:
+            shards.append(tuple(open_parts))
+            open_parts = []
+        for start in range(0, file.n_records, size):
+            stop = min(start + size, file.n_records)
+            open_parts.append(ShardPart(file=number, start=start, stop=stop))
+            if stop < file.n_records:
+                shards.append(tuple(open_parts))
+                open_parts = []
+    if open_parts:
+        shards.append(tuple(open_parts))
+    return Plan(
+        format=SHARD_FORMAT,
+        head=order.head or order.dataset,
+        dataset=order.dataset,
+        settings=order.settings,
+        files=tuple(files),
+        shards=tuple(shards),
+    )
+
+
+def _check_plan(plan: Plan, order: Order, names: list[str], paths: list[Path]) -> None:
+    instead = "choose another --out, or delete the folder to begin anew"
+    if (plan.dataset, plan.settings) != (order.dataset, order.settings):
+        before, now = asdict(plan.settings), asdict(order.settings)
+        other = [f"{key} {before[key]}, now {now[key]}" for key in now if before[key] != now[key]]
+        if plan.dataset != order.dataset:
+            other.insert(0, f"dataset {plan.dataset}, now {order.dataset}")
+        raise DataError(f"{order.folder} was begun with {'; '.join(other)}; {instead}")
+    planned = [(file.name, file.content.size) for file in plan.files]
+    present = [(name, path.stat().st_size) for name, path in zip(names, paths, strict=True)]
+    if planned != present:
+        changed = sorted({name for name, _ in set(planned) ^ set(present)})
+        raise DataError(
+            f"{order.folder} was begun with other data files than {order.root} holds now; "
+            f"different: {', '.join(changed[:5])}; bring them back, or {instead}"
+        )
+
+
+def _finished(folder: Path, plan: Plan) -> set[int]:
+    """Shards with a sidecar and all files that it names, of the right size."""
+    finished = set()
+    for number in range(len(plan.shards)):
+        path = folder / f"{shard_name(number)}.json"
+        if path.exists():
+            record = read_json(Sidecar, path).record
+            check_files(folder, record, with_checksums=False)
+            finished.add(number)
+    return finished
+
+
+def _chunk(number: int, plan: Plan, order: Order, paths: list[Path]) -> Chunk:
+    return Chunk(
+        number=number,
+        dataset=order.dataset,
+        head=plan.head,
+        folder=order.folder,
+        settings=plan.settings,
+        parts=tuple(
+            (paths[part.file], plan.files[part.file], part) for part in plan.shards[number]
+        ),
+    )
+
+
+def _convert_all(chunks: list[Chunk], workers: int) -> None:
+    for record in _pooled(convert_chunk, chunks, workers):
+        logger.info("%s: %d structures, refused %s", record.name, record.size, record.refused)
+
+
+def _pooled(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
+    """The results in the order of `jobs`, by this process or by several."""
+    if workers <= 1 or len(jobs) <= 1:
+        yield from map(work, jobs)
+        return
+    # a forked process would share the threads of torch and of MPI
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+        try:
+            yield from pool.map(work, jobs)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _finish(folder: Path, plan: Plan, dataset: Dataset) -> ShardIndex:
+    """Write what is known about all shards together."""
+    sidecars = [
+        read_json(Sidecar, folder / f"{shard_name(number)}.json")
+        for number in range(len(plan.shards))
+    ]
+    records = tuple(sidecar.record for sidecar in sidecars)
+    refused = _total(record.refused for record in records)
+    if not sum(record.n_structures.get("train", 0) for record in records):
+        raise DataError(
+            f"head {plan.head!r} has no training structures; refused: {refused or 'none'}"
+        )
+    write_bytes(sizes_bytes(_sizes(folder, records, plan.head)), folder / SIZES_FILE)
+    index = ShardIndex(
+        format=SHARD_FORMAT,
+        head=plan.head,
+        dataset=plan.dataset,
+        info=asdict(dataset.info),
+        units=UNITS,
+        settings=plan.settings,
+        files=plan.files,
+        shards=records,
+        sizes=file_record(folder / SIZES_FILE),
+        refused=refused,
+        summary=merge([sidecar.summary for sidecar in sidecars]),
+        versions=versions(),
+    )
+    write_json(index, folder / INDEX_FILE)
+    return index
+
+
+def _total(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for part in counts:
+        total.update(part)
+    return dict(sorted(total.items()))
+
+
+def _sizes(folder: Path, records: tuple[ShardRecord, ...], head: str) -> np.ndarray[Any, Any]:
+    """Atoms and edges of every structure [2, structures]."""
+    parts = [np.zeros((2, 0), dtype=np.int64)]
+    for record in records:
+        if record.files:
+            shard = ShardFile(folder, record, head)
+            columns = shard.structures
+            parts.append(np.stack([columns["n_atoms"], columns["n_edges"]]).astype(np.int64))
+            shard.close()
+    return np.concatenate(parts, axis=1)
