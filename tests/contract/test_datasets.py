@@ -49,6 +49,17 @@ def test_every_public_dataset_has_a_miniature() -> None:
     assert public == set(MINIATURES)
 
 
+def test_datasets_below_one_root_do_not_read_each_others_files(tmp_path: Path) -> None:
+    together = tmp_path / "together"
+    for name, write in MINIATURES.items():
+        if name not in ("omol25-neutral", "omol25-non-neutral"):  # the files of omol25
+            write(together)
+    for name, write in MINIATURES.items():
+        alone = write(tmp_path / name / "root")
+        here = [path.relative_to(alone) for path in DATASETS[name].files(alone)]
+        assert [path.relative_to(together) for path in DATASETS[name].files(together)] == here
+
+
 def test_every_sample_is_sound_and_names_its_record(
     dataset: PublicDataset[object], files: list[Path]
 ) -> None:

@@ -165,40 +165,42 @@ def labeled_atoms(number: int, forces: Any) -> Atoms:
 
 def write_oc25(root: Path) -> Path:
     """Two slabs to train, one to validate."""
-    write_aselmdb(root / "train" / "data0000.aselmdb", [lmdb_row(0), lmdb_row(1)])
-    write_aselmdb(root / "val" / "data0000.aselmdb", [lmdb_row(2)])
+    write_aselmdb(root / "oc25" / "train" / "data0000.aselmdb", [lmdb_row(0), lmdb_row(1)])
+    write_aselmdb(root / "oc25" / "val" / "data0000.aselmdb", [lmdb_row(2)])
     return root
 
 
 def write_odac23(root: Path) -> Path:
     """One trajectory of two frames to train, one to validate."""
     for split, name in (("train", "ABAYIO_w_CO2_1"), ("val", "ZZGKEE_w_H2O_2")):
-        (root / split).mkdir(parents=True)
+        (root / "odac23" / split).mkdir(parents=True)
         text = "".join(extxyz_frame(number, tags=False) for number in range(2))
-        (root / split / f"{name}.extxyz").write_text(text)
+        (root / "odac23" / split / f"{name}.extxyz").write_text(text)
     return root
 
 
 def write_omat24(root: Path) -> Path:
     """Three crystals to train in one subset, with a deleted row, one to validate in another."""
     rows = [lmdb_row(number, stress=np.array(STRESS) + number) for number in range(4)]
-    write_aselmdb(root / "train" / "rattled-300" / "data0000.aselmdb", rows[:3], deleted=(2,))
-    write_aselmdb(root / "val" / "aimd-from-PBE-1000-npt" / "data0000.aselmdb", rows[3:])
+    write_aselmdb(
+        root / "omat24" / "train" / "rattled-300" / "data0000.aselmdb", rows[:3], deleted=(2,)
+    )
+    write_aselmdb(root / "omat24" / "val" / "aimd-from-PBE-1000-npt" / "data0000.aselmdb", rows[3:])
     return root
 
 
 def write_omol25(root: Path) -> Path:
     """OH radical, hydroxide, OH cation in its triplet to train; a radical to validate."""
     rows = [molecule_row(0, 0, 2), molecule_row(1, -1, 1), molecule_row(2, 1, 3)]
-    write_aselmdb(root / "train_4M" / "data0000.aselmdb", rows)
-    write_aselmdb(root / "val" / "data0000.aselmdb", [molecule_row(3, 0, 2)])
+    write_aselmdb(root / "omol25" / "train_4M" / "data0000.aselmdb", rows)
+    write_aselmdb(root / "omol25" / "val" / "data0000.aselmdb", [molecule_row(3, 0, 2)])
     return root
 
 
 def write_opoly2026(root: Path) -> Path:
     """A hydroxide to train, a radical to validate."""
-    write_aselmdb(root / "train" / "data0000.aselmdb", [molecule_row(0, -1, 1)])
-    write_aselmdb(root / "val" / "data0000.aselmdb", [molecule_row(1, 0, 2)])
+    write_aselmdb(root / "opoly2026" / "train" / "data0000.aselmdb", [molecule_row(0, -1, 1)])
+    write_aselmdb(root / "opoly2026" / "val" / "data0000.aselmdb", [molecule_row(1, 0, 2)])
     return root
 
 

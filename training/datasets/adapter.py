@@ -194,6 +194,9 @@ class PublicDataset(Generic[Record]):
     sample_of: Callable[[Record], Sample]
     """Record -> sample in eV and Å, without `source`; DataError or ValueError says what is wrong
     with it, without naming file or record."""
+    folder: str = ""
+    """Folder below the root, or the root itself, that holds this dataset alone, where the source's
+    file names do not tell its files from those of others. Empty: anywhere below the root."""
     splits: Mapping[str, Split] = field(default_factory=dict)
     """Folder or beginning of a file's name, as the source calls its splits -> split."""
     split_lists: Mapping[str, Split] = field(default_factory=dict)
@@ -214,6 +217,8 @@ class PublicDataset(Generic[Record]):
             DataError: there are none, which says how to get them; only such as are not read; or
                 the same structures twice.
         """
+        if self.folder and root.resolve().name != self.folder:
+            root = root / self.folder
         paths = _matches(root, self.patterns)
         if not paths:
             why = [text for pattern, text in self.refused.items() if _matches(root, (pattern,))]

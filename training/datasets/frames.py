@@ -43,7 +43,10 @@ def labeled_sample(
     """
     missing = [name for name in promised if name not in frame.results]
     if missing:
-        raise DataError(f"the record has no {listing(missing)}, which every labeled one has")
+        raise DataError(
+            f"the record has no {listing(missing)}, which every labeled one has; "
+            f"it has: {listing([*frame.results, *frame.info])}"
+        )
     length = length_factor(units.length)
     targets: dict[str, NDArray[np.float64]] = {}
     for name, factor in (

@@ -52,12 +52,13 @@ ODAC23 = PublicDataset(
         obtain=(
             "wget https://dl.fbaipublicfiles.com/large_objects/dac/datasets/extxyz_train.tar.gz "
             "https://dl.fbaipublicfiles.com/dac/datasets/extxyz_val.tar.gz; unpack them into "
-            "folders `train` and `val`, which are the splits"
+            "folders odac23/train and odac23/val, which are the splits"
         ),
         good_for=("CO2 and water in metal-organic frameworks",),
         not_for=("other adsorbates", "stress: the files have none"),
     ),
     patterns=("**/*.extxyz",),
+    folder="odac23",
     format=EXTXYZ_FRAMES,
     sample_of=sample_of,
     splits={

@@ -40,15 +40,17 @@ OMAT24 = PublicDataset(
         doi="10.48550/arXiv.2410.12771",
         size="over 110 million structures in 11 subsets, 186 GB compressed; val 2 GB",
         obtain=(
-            f"into a folder train: wget {_DOWNLOADS}/241018/omat/train/SUBSET.tar.gz, into a "
-            f"folder val: wget {_DOWNLOADS}/241220/omat/val/SUBSET.tar.gz, with SUBSET one of "
-            "rattled-1000, rattled-500, rattled-300 (each also with -subsampled), rattled-relax, "
-            "aimd-from-PBE-1000-npt, -1000-nvt, -3000-npt, -3000-nvt; unpack each where it is"
+            f"into a folder omat24/train: wget {_DOWNLOADS}/241018/omat/train/SUBSET.tar.gz; into "
+            f"a folder omat24/val: wget {_DOWNLOADS}/241220/omat/val/SUBSET.tar.gz; SUBSET is one "
+            "of rattled-1000, rattled-500, rattled-300 (each also with -subsampled), "
+            "rattled-relax, aimd-from-PBE-1000-npt, aimd-from-PBE-1000-nvt, "
+            "aimd-from-PBE-3000-npt, aimd-from-PBE-3000-nvt; unpack each where it is"
         ),
         good_for=("crystals, their phonons and dynamics", "elastic constants"),
         not_for=("molecules and surfaces", "choosing a magnetic state", "dispersion"),
     ),
     patterns=("**/*.aselmdb",),
+    folder="omat24",
     format=ASE_LMDB,
     sample_of=sample_of,
     splits={"train": "train", "val": "validation"},

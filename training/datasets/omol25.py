@@ -62,7 +62,7 @@ _INFO = DatasetInfo(
     size="101,666,280 structures, 456 GB (train); 3,986,754, 19 GB (train_4M); val 2,762,021",
     obtain=(
         f"wget {_DOWNLOADS}/omol/250514/train_4M.tar.gz (or train.tar.gz, which holds it: take "
-        f"one) and {_DOWNLOADS}/omol/250514/val.tar.gz; tar -xzf each of them"
+        f"one) and {_DOWNLOADS}/omol/250514/val.tar.gz; tar -xzf each of them in a folder omol25"
     ),
     good_for=("molecules, ions, radicals and their reactions", "explicitly solvated systems"),
     not_for=("crystals and surfaces: nothing is periodic", "implicit solvent"),
@@ -71,6 +71,7 @@ _INFO = DatasetInfo(
 OMOL25 = PublicDataset(
     info=_INFO,
     patterns=("**/*.aselmdb",),
+    folder="omol25",
     format=ASE_LMDB,
     sample_of=sample_of,
     splits=_SPLITS,
@@ -86,7 +87,7 @@ OMOL25_NEUTRAL = replace(
         size="a part of omol25; the source's own selection: 34,335,828 structures, 101 GB",
         obtain=(
             f"as omol25; or wget {_DOWNLOADS}/omol/250514/neutral_train.tar.gz and "
-            f"{_DOWNLOADS}/omol/250514/neutral_val.tar.gz, the source's selection of them"
+            f"{_DOWNLOADS}/omol/250514/neutral_val.tar.gz, the source's selection, instead"
         ),
         not_for=("ions", *_INFO.not_for),
     ),
@@ -116,12 +117,13 @@ OPOLY2026 = PublicDataset(
         doi="10.48550/arXiv.2512.23117",
         size="5,902,827 structures (train) and 201,865 (val), 66 GB",
         obtain=(
-            f"wget {_DOWNLOADS}/op26/op26_train_val_260302.tar.gz; unpack it, its folders train "
-            "and val are the splits"
+            f"wget {_DOWNLOADS}/op26/op26_train_val_260302.tar.gz; unpack it in a folder "
+            "opoly2026, below which folders train and val are the splits"
         ),
         good_for=("polymers and their fragments",),
     ),
     patterns=("**/*.aselmdb",),
+    folder="opoly2026",
     format=ASE_LMDB,
     sample_of=sample_of,
     splits={"train": "train", "val": "validation"},

@@ -82,7 +82,7 @@ OC20 = PublicDataset(
         good_for=("adsorption and relaxation on metal surfaces", "reaction barriers on metals"),
         not_for=("oxides", "liquids", "magnetic surfaces", _NO_SPIN),
     ),
-    patterns=("**/*.extxyz.xz", "**/*.extxyz"),
+    patterns=("**/s2ef_*/**/*.extxyz.xz", "**/s2ef_*/**/*.extxyz"),
     format=EXTXYZ_SYSTEMS,
     sample_of=sample_of_oc20,
     splits=_OC20_SPLITS,
@@ -115,7 +115,7 @@ OC22 = PublicDataset(
         good_for=("adsorption and relaxation on oxides",),
         not_for=("metals", "liquids", _NO_SPIN),
     ),
-    patterns=("**/*.traj",),
+    patterns=("**/raw_trajs/*.traj",),
     format=TRAJECTORY,
     sample_of=sample_of_oc22,
     keep=is_within_the_force_limit,
@@ -145,13 +145,14 @@ OC25 = PublicDataset(
         size="7,801,261 structures; bytes not stated",
         obtain=(
             "ask for access at https://huggingface.co/facebook/OC25, download the archives its "
-            "dataset page names and unpack them. Folders `train` and `val` are taken for its "
-            "splits; that they are called so could not be verified without access."
+            "dataset page names and unpack them in a folder oc25. Folders train and val below it "
+            "are taken for its splits; that they are called so could not be verified from outside."
         ),
         good_for=("electrocatalysis in explicit solvent",),
         not_for=("magnetic surfaces", "net charges: a cell with ions is neutral", _NO_SPIN),
     ),
     patterns=("**/*.aselmdb",),
+    folder="oc25",
     format=ASE_LMDB,
     sample_of=sample_of_oc25,
     splits={"train": "train", "val": "validation", "test": "test"},

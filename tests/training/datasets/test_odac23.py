@@ -36,6 +36,7 @@ def test_an_adsorption_energy_is_not_taken_for_a_total_energy(tmp_path: Path) ->
 
 
 def test_pickled_graphs_are_refused_with_the_files_to_take_instead(tmp_path: Path) -> None:
-    (tmp_path / "data.0000.lmdb").touch()
+    (tmp_path / "odac23").mkdir()
+    (tmp_path / "odac23" / "data.0000.lmdb").touch()
     with pytest.raises(DataError, match=r"a pickle runs whatever code.*take extxyz_train\.tar\.gz"):
         ODAC23.files(tmp_path)

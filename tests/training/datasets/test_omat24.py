@@ -53,3 +53,14 @@ def test_a_crystal_without_stress_is_no_record_of_omat24(tmp_path: Path) -> None
     made.write_aselmdb(tmp_path / "a.aselmdb", [made.lmdb_row()])
     with pytest.raises(DataError, match=r"a\.aselmdb#0 cannot be read.*has no stress"):
         list(OMAT24.read(tmp_path / "a.aselmdb"))
+
+
+def test_the_root_may_be_the_folder_of_the_dataset_itself(tmp_path: Path) -> None:
+    root = made.write_omat24(tmp_path)
+    assert OMAT24.files(root / "omat24") == OMAT24.files(root)
+
+
+def test_a_root_without_the_folder_of_the_dataset_is_told_where_it_belongs(tmp_path: Path) -> None:
+    made.write_aselmdb(tmp_path / "train" / "data0000.aselmdb", [made.lmdb_row()])
+    with pytest.raises(DataError, match=r"omat24 is no file and .*into a folder omat24/train"):
+        OMAT24.files(tmp_path)

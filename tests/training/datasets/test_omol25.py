@@ -78,7 +78,9 @@ def test_a_record_of_the_test_set_has_no_labels_and_is_refused(tmp_path: Path) -
 
 def test_a_set_and_a_selection_of_it_are_refused_together(tmp_path: Path) -> None:
     root = made.write_omol25(tmp_path)
-    made.write_aselmdb(root / "neutral_train" / "data0000.aselmdb", [made.molecule_row(0, 0, 2)])
+    made.write_aselmdb(
+        root / "omol25" / "neutral_train" / "data0000.aselmdb", [made.molecule_row(0, 0, 2)]
+    )
     with pytest.raises(DataError, match="more than once: train_4M, neutral_train; keep one of"):
         OMOL25.files(root)
 
