@@ -39,7 +39,7 @@ CRYSTALS: dict[str, tuple[str, float]] = {
 """Prototype and experimental lattice constant in Å."""
 SCALES = np.linspace(0.94, 1.06, 13)
 """Lengths relative to the lattice constant that is looked for."""
-REFERENCE_SCALES = np.linspace(0.94, 1.16, 12)
+REFERENCE_SCALES = np.linspace(0.88, 1.16, 15)
 """Relative to the experimental lattice constant, where the engine's own one is looked for."""
 MINIMUM_HEIGHT = 8.0
 """Å, of the supercells of the reference collection."""

@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from training.jobs.commands import submit
+from training.scaling.commands import scaling
+from training.shards.commands import convert, shards
 
 # commands import what they need, so that --help does not wait for torch
 
@@ -35,9 +37,12 @@ Overrides = Annotated[
     }
 )
 def datasets(context: typer.Context) -> None:
-    """List and show the datasets (see `datasets --help`)."""
+    """List and show the datasets, check a file (see `datasets --help`)."""
     from training.datasets.commands import app as commands
+    from training.doctor.commands import check
 
+    # here, because the doctor reads datasets, and datasets know nothing of the doctor
+    commands.command("check")(check)
     commands(args=context.args, prog_name="python -m training datasets")
 
 
@@ -47,13 +52,20 @@ def pretrain(
     overrides: Overrides = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
 ) -> None:
-    """Train a model on the heads of a configuration."""
+    """Train a model on the heads of a configuration.
+
+    Exit status 75: it was stopped by SIGTERM or Ctrl-C, and --resume goes on.
+    """
     from atomfm_calc.config import load_config
     from training.config import PretrainConfig
+    from training.engine.interruption import RESUME_ME
     from training.engine.metrics import table_of_errors
     from training.pretrain import pretrain as run
 
     result = run(load_config(PretrainConfig, config, overrides or ()), resume)
+    if not result.finished:
+        typer.echo(f"stopped after {result.steps} steps; go on with --resume", err=True)
+        raise typer.Exit(RESUME_ME)
     typer.echo(f"{result.steps} steps in {result.seconds:.0f} s")
     typer.echo(table_of_errors(result.validation))
 
@@ -124,6 +136,9 @@ def collect(context: typer.Context) -> None:
 
 
 app.command()(submit)
+app.command()(scaling)
+app.command()(convert)
+app.add_typer(shards, name="shards")
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ from training.engine.metrics import (
     references_only,
     table_of_errors,
 )
-from training.pretrain import load_run_config, read_start, validation_index
+from training.pretrain import load_run_config, validation_index
+from training.start import read_start
 
 logger = logging.getLogger(__name__)
 
@@ -81,15 +82,15 @@ def load_average(run: Path, kernel: str = "reference") -> FoundationModel:
 def evaluate(model: FoundationModel, batches: FixedLoader, split: str) -> Evaluation:
     """Errors of a model and of its references over batches of a split."""
     device = next(model.parameters()).device
-    errors, n_structures = evaluate_model(model, (move(batch, device) for batch in batches))
+    errors = evaluate_model(model, (move(batch, device) for batch in batches))
     baseline = HeadErrors(model.head_names)
     for batch in batches:
         moved = move(batch, device)
         baseline.add(references_only(model, moved), moved)
     return Evaluation(
         split=split,
-        n_structures=n_structures,
-        model=errors,
+        n_structures=errors.n_structures(),
+        model=errors.result(),
         references_only=baseline.result(),
     )
 

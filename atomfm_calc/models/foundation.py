@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -75,6 +75,10 @@ class FoundationModel(nn.Module):
     def dtype(self) -> torch.dtype:
         """Data type of the network's weights."""
         return next(self.backbone.parameters()).dtype
+
+    def set_recompute(self, recompute: bool) -> None:
+        """Compute the backbone's blocks again for each derivative instead of keeping them."""
+        cast(Any, self.backbone).recompute = recompute
 
     def add_head(self, name: str) -> EnergyHead:
         """Add an energy head with fresh weights after the last one; ConfigError if not possible."""

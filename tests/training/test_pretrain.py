@@ -18,7 +18,8 @@ from training.config import DataConfig, DurationConfig, FitConfig, PretrainConfi
 from training.datasets import DATASETS
 from training.evaluate import evaluate_run, load_average
 from training.export import CardText, export
-from training.pretrain import alone_config, pretrain, start_model
+from training.pretrain import alone_config, pretrain
+from training.start import start_model
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 TEXT = CardText(

@@ -1,9 +1,16 @@
-"""Checkpoints: one safetensors file of plain tensors, all else as JSON in its header."""
+"""Checkpoints: one safetensors file of plain tensors, all else as JSON in its header.
+
+Tensors are whole and named after their parameters, so that a checkpoint can be resumed by any
+number of ranks under any strategy. In a run folder, `checkpoint.safetensors` is always the latest
+whole one; the latest few stay as `checkpoint-STEP.safetensors`, the best validated one as
+`best.safetensors`. All are links to the same files: nothing is written twice.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,13 +18,15 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from atomfm_calc.errors import TrainingError
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
-"""Name of the file inside a run folder."""
-FORMAT = "atomfm-checkpoint-1"
+"""The latest checkpoint of a run folder."""
+BEST_FILE = "best.safetensors"
+"""The checkpoint with the smallest validation errors."""
+FORMAT = "atomfm-checkpoint-2"
 GROUPS = ("model", "average", "optimizer")
 
 
@@ -32,43 +41,80 @@ class Checkpoint:
     optimizer: dict[str, Tensor]
     """From `optimizer_tensors`."""
     state: dict[str, Any]
-    """Step, samples, seconds, sampler position, heads, architecture: JSON."""
+    """Step, samples, seconds, sampler positions, heads, architecture: JSON."""
 
 
-def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """State of an optimizer as "parameter number.name" -> tensor."""
+def optimizer_tensors(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[str, Tensor]:
+    """State of an optimizer as "parameter/name" -> tensor."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
     return {
-        f"{index}.{name}": value
-        for index, entries in optimizer.state_dict()["state"].items()
-        for name, value in entries.items()
+        f"{names[id(parameter)]}/{key}": value
+        for parameter, entries in optimizer.state.items()
+        for key, value in entries.items()
     }
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Put saved tensors into an optimizer of the same parameters; its settings stay."""
-    state: dict[int, dict[str, Tensor]] = {}
+def load_optimizer(
+    optimizer: torch.optim.Optimizer,
+    model: nn.Module,
+    tensors: Mapping[str, Tensor],
+    part_of: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    """Put saved tensors into an optimizer of a model that has the parameters; its settings stay.
+
+    `part_of` gives this rank's part of a whole tensor, sharded as its parameter is.
+    """
+    own = dict(model.named_parameters())
     for key, value in tensors.items():
-        index, _, name = key.partition(".")
-        state.setdefault(int(index), {})[name] = value
-    optimizer.load_state_dict(
-        {"state": state, "param_groups": optimizer.state_dict()["param_groups"]}
-    )
+        name, _, entry = key.rpartition("/")
+        if name in own:
+            parameter = own[name]
+            same = value.shape == parameter.shape
+            # counters are not sharded, and stay where the optimizer wants them
+            optimizer.state[parameter][entry] = part_of(value, parameter) if same else value
 
 
-def save_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
-    """Write a checkpoint; the file appears whole or not at all."""
+def save_checkpoint(checkpoint: Checkpoint, folder: Path, keep: int) -> None:
+    """Write a checkpoint into a run folder; it appears whole or not at all.
+
+    Args:
+        checkpoint: `state` has the key "step".
+        folder: of the run.
+        keep: how many of the latest stay.
+
+    Raises:
+        TrainingError: it cannot be written; the one before is still there.
+    """
     tensors = {
         f"{group}/{name}": value.detach().cpu().contiguous()
         for group in GROUPS
         for name, value in getattr(checkpoint, group).items()
     }
+    path = folder / f"checkpoint-{checkpoint.state['step']:09d}.safetensors"
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"format": FORMAT, "state": json.dumps(checkpoint.state)})
-    partial.replace(path)
+    metadata = {"format": FORMAT, "state": json.dumps(checkpoint.state)}
+    try:
+        save_file(tensors, partial, metadata=metadata)
+        _flush(partial)
+        partial.replace(path)
+        _link(path, folder / CHECKPOINT_FILE)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        raise TrainingError(
+            f"{path} cannot be written: {error}. The checkpoint before it is whole; make room and "
+            "resume."
+        ) from error
+    for old in sorted(folder.glob("checkpoint-*.safetensors"))[:-keep]:
+        old.unlink()
+
+
+def mark_best(folder: Path) -> None:
+    """Let `BEST_FILE` be the latest checkpoint of a run folder."""
+    _link(folder / CHECKPOINT_FILE, folder / BEST_FILE)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint file or that of a run folder.
+    """Read a checkpoint file or the latest of a run folder.
 
     Raises:
         TrainingError: there is none, or it is no checkpoint of atomfm.
@@ -93,3 +139,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
         optimizer=groups["optimizer"],
         state=json.loads(metadata["state"]),
     )
+
+
+def _flush(path: Path) -> None:
+    """Bring a file to the disk before its name is: a power cut must not leave an empty one."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _link(path: Path, name: Path) -> None:
+    """Give a file another name in place of whatever has it."""
+    temporary = name.with_suffix(".partial")
+    temporary.unlink(missing_ok=True)
+    temporary.hardlink_to(path)
+    temporary.replace(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,23 +14,37 @@ from tqdm import tqdm
 logger = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.jsonl"
+TENSORBOARD_FOLDER = "tensorboard"
 
 
 class RunLog:
     """Progress line on a terminal, log lines elsewhere, and `metrics.jsonl` in the run folder."""
 
-    def __init__(self, folder: Path) -> None:
-        """`folder` exists; lines are added to what an earlier part of the run has written."""
+    def __init__(self, folder: Path, *, writes: bool = True, tensorboard: bool = False) -> None:
+        """Open the log of a run, or of a part of it.
+
+        Args:
+            folder: exists; lines are added to what an earlier part of the run has written.
+            writes: of one rank only; the others stay silent.
+            tensorboard: also write the figures for TensorBoard.
+        """
         self.path = folder / METRICS_FILE
+        self._writes = writes
+        self._board = _board(folder / TENSORBOARD_FOLDER) if writes and tensorboard else None
         self._line = tqdm(
             total=100.0,
-            disable=None,  # no terminal: no progress line
+            disable=None if writes else True,  # None: no progress line without a terminal
             bar_format="{l_bar}{bar:20}| {elapsed}<{remaining} {postfix}",
             mininterval=1.0,
         )
 
     def record(self, kind: str, values: dict[str, Any]) -> None:
-        """Add a line to the metrics."""
+        """Add a line to the metrics; numbers, also those in nested tables, go to TensorBoard."""
+        if not self._writes:
+            return
+        if self._board is not None:
+            for name, value in _numbers(kind, values):
+                self._board.add_scalar(name, value, values["step"])
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"kind": kind, **values}) + "\n")
 
@@ -38,12 +53,12 @@ class RunLog:
         self._line.update(100.0 * fraction - self._line.n)
         text = " ".join(f"{name} {value:.4g}" for name, value in values.items())
         self._line.set_postfix_str(text, refresh=False)
-        if self._line.disable:
+        if self._line.disable and self._writes:
             logger.info("%5.1f %% %s", 100.0 * fraction, text)
 
     def message(self, text: str) -> None:
         """A text of several lines, beside the progress line."""
-        for line in text.splitlines():
+        for line in text.splitlines() if self._writes else ():
             if self._line.disable:
                 logger.info("%s", line)
             else:
@@ -59,3 +74,20 @@ class RunLog:
         traceback: TracebackType | None,
     ) -> None:
         self._line.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _board(folder: Path) -> Any:
+    from torch.utils.tensorboard import SummaryWriter  # only who asks for it needs the package
+
+    return SummaryWriter(str(folder))
+
+
+def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:
+    """Every number in nested tables, named "a/b/c"."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _numbers(f"{name}/{key}", inner)
+    elif isinstance(value, int | float):
+        yield name, float(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -129,3 +129,12 @@ def wanted(batch: LabeledBatch) -> tuple[str, ...]:
         for name in ("energy", "forces", "stress")
         if name == "energy" or bool(torch.isfinite(batch.targets[name]).any())
     )
+
+
+def count_labels(batch: LabeledBatch, want: Sequence[str]) -> dict[str, int]:
+    """Number of labels of each property of a batch, as `loss_terms` counts them."""
+    counts = {}
+    for name in want:
+        rows = torch.isfinite(batch.targets[name].reshape(len(batch.targets[name]), -1))
+        counts[name] = int(rows.all(dim=1).sum()) * rows.shape[1]
+    return counts

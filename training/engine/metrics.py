@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.models.derivatives import Prediction, predict
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.registry.card import SplitErrors
@@ -58,25 +61,53 @@ class HeadErrors:
         return float(self._sums[name][index]) / count * _FACTORS[name] if count else None
 
 
-def evaluate_model(
-    model: FoundationModel, batches: Iterable[LabeledBatch]
-) -> tuple[dict[str, SplitErrors], dict[str, int]]:
+def joined(parts: Sequence[HeadErrors]) -> HeadErrors:
+    """The errors of several ranks together, whichever heads each of them has."""
+    total = HeadErrors(list(dict.fromkeys(name for part in parts for name in part.heads)))
+    for part in parts:
+        rows = torch.tensor([total.heads.index(name) for name in part.heads])
+        for name in _FACTORS:
+            total._sums[name].index_add_(0, rows, part._sums[name])
+            total._counts[name].index_add_(0, rows, part._counts[name])
+        total._structures.index_add_(0, rows, part._structures)
+    return total
+
+
+def overall_error(results: Mapping[str, SplitErrors]) -> float:
+    """One number to compare validations of a run by: the geometric mean of all errors.
+
+    A factor counts the same in every head and property, whatever its size and unit.
+    """
+    values = [
+        value
+        for row in results.values()
+        for value in (
+            row.energy_mae_meV_per_atom,
+            row.forces_mae_meV_per_angstrom,
+            row.stress_mae_GPa,
+        )
+        if value is not None and value > 0.0
+    ]
+    return math.exp(sum(math.log(value) for value in values) / max(len(values), 1))
+
+
+def evaluate_model(model: FoundationModel, batches: Iterable[LabeledBatch]) -> HeadErrors:
     """Errors and numbers of structures per head of a model over batches on its device."""
     totals = HeadErrors(model.head_names)
     for batch in batches:
-        totals.add(predict_batch(model, batch, differentiable=False), batch)
-    return totals.result(), totals.n_structures()
+        totals.add(predict_batch(model, batch, wanted(batch), differentiable=False), batch)
+    return totals
 
 
 def predict_batch(
-    model: FoundationModel, batch: LabeledBatch, *, differentiable: bool
+    model: FoundationModel, batch: LabeledBatch, want: Sequence[str], *, differentiable: bool
 ) -> Prediction:
-    """Every structure of a batch with its own head; only what the batch has labels of."""
+    """What is wanted of every structure of a batch, each with its own head."""
     head = batch.head
     return predict(
         lambda graph: model.energy_of_mixed_heads(graph, head),
         batch.graph,
-        wanted(batch),
+        want,
         differentiable=differentiable,
     )
 
@@ -112,18 +143,37 @@ def _cell(value: float | None, width: int) -> str:
     return f"{'-':>{width}}" if value is None else f"{value:>{width}.2f}"
 
 
-def move(batch: LabeledBatch, device: torch.device) -> LabeledBatch:
-    """The batch on another device."""
-    if device.type == "cpu":
-        return batch
-    return _Moved(batch, device)
+class MovedBatch(NamedTuple):
+    """A `LabeledBatch` where a model needs it."""
+
+    graph: AtomicGraph
+    """Inputs."""
+    targets: dict[str, Tensor]
+    """As in `LabeledBatch`."""
+    head: Tensor
+    """As in `LabeledBatch`."""
+    sources: tuple[str, ...]
+    """As in `LabeledBatch`."""
 
 
-class _Moved:
-    def __init__(self, batch: LabeledBatch, device: torch.device) -> None:
-        self.graph = batch.graph.to(device)
-        self.targets: dict[str, Tensor] = {
-            name: value.to(device) for name, value in batch.targets.items()
-        }
-        self.head = batch.head.to(device)
-        self.sources = batch.sources
+def move(
+    batch: LabeledBatch,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+    place_of_head: Tensor | None = None,
+) -> MovedBatch:
+    """The batch on another device and in another precision.
+
+    Args:
+        batch: is not changed.
+        device: of the model.
+        dtype: of real-valued inputs; None: as they are. Labels keep theirs.
+        place_of_head: [heads of the run] place of each among the model's; None: the same.
+    """
+    head = batch.head if place_of_head is None else place_of_head[batch.head]
+    return MovedBatch(
+        graph=batch.graph.to(device, dtype),
+        targets={name: value.to(device) for name, value in batch.targets.items()},
+        head=head.to(device),
+        sources=batch.sources,
+    )

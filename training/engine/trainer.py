@@ -1,9 +1,9 @@
-"""The training loop: pretraining and fine-tuning are this one."""
+"""The training loop: pretraining and fine-tuning are this one, on one rank or thousands."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,28 +11,33 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from atomfm_calc.config import config_to_dict
-from atomfm_calc.errors import TrainingError, listing, lookup
+from atomfm_calc.errors import TrainingError, lookup
 from atomfm_calc.models.derivatives import Prediction
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.registry.card import SplitErrors
 from training.config import FitConfig, LossConfig
-from training.engine.checkpoint import (
-    CHECKPOINT_FILE,
-    Checkpoint,
-    load_checkpoint,
-    load_optimizer,
-    optimizer_tensors,
-    save_checkpoint,
-)
+from training.engine.blame import suspects
+from training.engine.checkpoint import mark_best, save_checkpoint
 from training.engine.duration import Progress
 from training.engine.ema import MovingAverage
+from training.engine.interruption import StopRequest
 from training.engine.logs import RunLog
-from training.engine.losses import LabeledBatch, LossTerm, combine, loss_terms
-from training.engine.metrics import evaluate_model, move, predict_batch, table_of_errors
+from training.engine.losses import LabeledBatch, combine, loss_terms, wanted
+from training.engine.metrics import (
+    HeadErrors,
+    MovedBatch,
+    joined,
+    move,
+    overall_error,
+    predict_batch,
+    table_of_errors,
+)
 from training.engine.optim import learning_rate, make_optimizer
-
-MAX_SOURCES_NAMED = 5
+from training.engine.precision import PRECISIONS
+from training.engine.run_facts import RunFacts
+from training.engine.snapshot import give_back, take
+from training.engine.stopwatch import Stopwatch
+from training.engine.totals import LABELS, Totals, add_up
 
 
 class Loader(Protocol):
@@ -49,12 +54,25 @@ class Loader(Protocol):
         """The position, as JSON can hold it."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from a saved position."""
+        """Go on from a saved position; it may hold those of other ranks as well."""
+
+    def close(self) -> None:
+        """End what makes batches ahead."""
+
+
+class Batches(Protocol):
+    """Batches that can be gone through again and again."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+    def __iter__(self) -> Iterator[LabeledBatch]:
+        """All of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitResult:
-    """What a run came to."""
+    """What a run, or a part of it, came to."""
 
     steps: int
     """Optimizer steps."""
@@ -63,7 +81,9 @@ class FitResult:
     seconds: float
     """Wall clock."""
     validation: dict[str, SplitErrors]
-    """Errors of the averaged weights per head."""
+    """Errors of the averaged weights per head; empty if it is not finished."""
+    finished: bool
+    """False: it was stopped and can be resumed."""
 
 
 class Trainer:
@@ -73,48 +93,65 @@ class Trainer:
         self,
         model: FoundationModel,
         loader: Loader,
-        validation: Iterable[LabeledBatch],
+        validation: Batches,
         config: FitConfig,
         folder: Path,
-        fingerprint: str = "",
+        run: RunFacts | None = None,
     ) -> None:
         """Prepare a run.
 
         Args:
-            model: trained in place, on its device; what requires no gradient stays as it is.
-            loader: training batches, on the CPU.
-            validation: batches that can be iterated again and again.
+            model: trained in place; on its device, in the precision of the configuration, sharded
+                if it is to be. What requires no gradient stays as it is.
+            loader: training batches of this rank, on the CPU.
+            validation: those of this rank.
             config: the run.
             folder: for checkpoint and metrics; made if absent.
-            fingerprint: of the data; a checkpoint with another one is refused.
+            run: how ranks share it, and what its data are; None: one process.
         """
         self.model, self.loader, self.validation = model, loader, validation
-        self.config, self.folder, self.fingerprint = config, folder, fingerprint
+        self.config, self.folder = config, folder
+        self.run = RunFacts(heads=model.head_names) if run is None else run
+        self.strategy = self.run.strategy
         self.device = next(model.parameters()).device
+        self.dtype = PRECISIONS[config.precision].weights
         self.optimizer = make_optimizer(model, config.optimizer)
         self.average = MovingAverage(model, config.ema_decay)
         self.progress = Progress(config.duration)
+        self.best_error = float("inf")
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.head_weights = _head_weights(model, config.loss).to(self.device)
+        self.head_weights = _head_weights(model, self.run.heads, config.loss).to(self.device)
+        places = {name: place for place, name in enumerate(model.head_names)}
+        self._place_of_head = torch.tensor([places.get(name, -1) for name in self.run.heads])
+        self._example: MovedBatch | None = None
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> None:
         """Go on from the checkpoint in the folder; TrainingError if it belongs to another run."""
-        checkpoint = load_checkpoint(self.folder)
-        state = checkpoint.state
-        if tuple(state["heads"]) != self.model.head_names or state["data"] != self.fingerprint:
-            raise TrainingError(
-                f"{self.folder / CHECKPOINT_FILE} was made with other heads or other data "
-                f"(heads {listing(state['heads'])}); use start_from for its weights alone"
-            )
-        self.model.load_state_dict(checkpoint.model)
-        self.average.load_state_dict(checkpoint.average)
-        load_optimizer(self.optimizer, checkpoint.optimizer)
+        state = give_back(self.folder, self.model, self.optimizer, self.average, self.run)
         self.loader.load_state_dict(state["loader"])
         self.progress.resume(state["step"], state["samples"], state["seconds"])
+        self.best_error = state["best_error"]
+
+    def save(self) -> None:
+        """Write the checkpoint; called by all ranks."""
+        state = {
+            "step": self.progress.step,
+            "samples": self.progress.samples,
+            "seconds": self.progress.seconds,
+            "samples_seen": self._samples_seen(),
+            "best_error": self.best_error,
+        }
+        checkpoint = take(
+            self.model, self.optimizer, self.average, state, self.loader.state_dict(), self.run
+        )
+        if self.strategy.rank == 0:
+            save_checkpoint(checkpoint, self.folder, self.config.keep_checkpoints)
 
     def fit(self, stop_after_steps: int | None = None) -> FitResult:
         """Train until the duration is over; saves a checkpoint at the end and when interrupted.
+
+        SIGTERM and Ctrl-C end it after the step that is under way.
 
         Args:
             stop_after_steps: leave earlier, as an interruption would; for tests.
@@ -123,133 +160,178 @@ class Trainer:
             TrainingError: loss or gradient is not finite; nothing of that step is kept.
         """
         self.model.train()
-        stop = None if stop_after_steps is None else self.progress.step + stop_after_steps
-        with RunLog(self.folder) as log:
-            try:
-                while self.progress.fraction() < 1.0 and self.progress.step != stop:
-                    self._log(log, self.step())
-                    if self.progress.step % self.config.checkpoint_every_steps == 0:
-                        self.save()
-                    if self.progress.step % self.config.validate_every_steps == 0:
-                        self._validate(log)
-            except KeyboardInterrupt:
-                self.save()
-                raise
+        config, stop, stopped = self.config, None, False
+        if stop_after_steps is not None:
+            stop = self.progress.step + stop_after_steps
+        log = RunLog(self.folder, writes=self.strategy.rank == 0, tensorboard=config.tensorboard)
+        with log, StopRequest() as request:
+            while self.progress.fraction() < 1.0 and self.progress.step != stop and not stopped:
+                stopped = self.step(log, asked_to_stop=request.received is not None)
+                if self.progress.step % config.checkpoint_every_steps == 0:
+                    self.save()
+                if self.progress.step % config.validate_every_steps == 0:
+                    self._validate(log)
+            finished = self.progress.fraction() >= 1.0
             self.save()
-            results = {} if self.progress.step == stop else self._validate(log)
+            results = self._validate(log) if finished else {}
         return FitResult(
             steps=self.progress.step,
-            samples_seen=dict(self.loader.samples_seen),
+            samples_seen=self._samples_seen(),
             seconds=self.progress.seconds,
             validation=results,
+            finished=finished,
         )
 
-    def step(self) -> dict[str, float]:
-        """One optimizer step on the next batch; returns what is worth logging."""
-        started, config = time.perf_counter(), self.config
-        batch = self.loader.next_batch()
-        loading = time.perf_counter() - started
-        batch = move(batch, self.device)
-        rate = learning_rate(config.optimizer, self.progress.fraction())
+    def step(self, log: RunLog, *, asked_to_stop: bool = False) -> bool:
+        """One optimizer step on this rank's next batches; whether any rank was asked to stop."""
+        config, strategy, progress = self.config, self.strategy, self.progress
+        logged = (progress.step + 1) % config.log_every_steps == 0
+        watch = Stopwatch(self.device, exact=logged)
+        batches = [self._move(self.loader.next_batch()) for _ in range(self.run.batches_per_rank)]
+        self._example = batches[0]
+        watch.mark("data")
+        totals = add_up(batches, progress.seconds, asked_to_stop, strategy)
+        progress.agree(totals.seconds)
+        rate = learning_rate(config.optimizer, progress.fraction())
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        prediction = predict_batch(self.model, batch, differentiable=True)
-        terms = loss_terms(prediction, batch, config.loss, self.head_weights)
-        n_labels = {name: term.n_labels for name, term in terms.items()}
-        loss = combine(terms, config.loss, n_labels)
-        if not bool(torch.isfinite(loss)):
-            raise TrainingError(self._blame("loss", batch, prediction))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, config.optimizer.clip_norm)
-        if not bool(torch.isfinite(norm)):
-            raise TrainingError(self._blame("gradient", batch, prediction))
+        losses = torch.zeros(1 + len(LABELS), dtype=torch.float64, device=self.device)
+        predictions = []
+        watch.mark("communication")
+        for number, batch in enumerate(batches):
+            with strategy.accumulating(last=number == len(batches) - 1):
+                predictions.append(self._add_gradient(batch, totals, losses, watch))
+        strategy.finish_gradients()
+        norm = self._clip(batches, predictions)
+        watch.mark("communication")
         self.optimizer.step()
-        self.progress.step += 1
-        self.progress.samples += len(batch.sources)
-        self.average.update(self.model, self.progress.step)
-        return {
-            "loss": loss.item(),
-            **_means(terms),
-            "gradient_norm": float(norm),
-            "learning_rate": rate,
-            "structures": len(batch.sources),
-            "edges": batch.graph.edge_index.shape[1],
-            "step_seconds": time.perf_counter() - started,
-            "loading_seconds": loading,
-        }
+        progress.step += 1
+        progress.samples += totals.structures
+        self.average.update(self.model, progress.step)
+        watch.mark("optimizer")
+        if logged:
+            names = ("loss", *(f"{name}_loss" for name in LABELS))
+            values = dict(zip(names, strategy.sum(losses).tolist(), strict=True))
+            self._log(log, totals, watch, {**values, "gradient_norm": norm, "learning_rate": rate})
+        return totals.stop
 
-    def save(self) -> None:
-        """Write the checkpoint."""
-        progress = self.progress
-        state = {
-            "step": progress.step,
-            "samples": progress.samples,
-            "seconds": progress.seconds,
-            "samples_seen": dict(self.loader.samples_seen),
-            "loader": self.loader.state_dict(),
-            "heads": list(self.model.head_names),
-            "data": self.fingerprint,
-            "architecture": config_to_dict(self.model.architecture),
-        }
-        checkpoint = Checkpoint(
-            model=self.model.state_dict(),
-            average=self.average.state_dict(),
-            optimizer=optimizer_tensors(self.optimizer),
-            state=state,
-        )
-        save_checkpoint(checkpoint, self.folder / CHECKPOINT_FILE)
+    def _move(self, batch: LabeledBatch) -> MovedBatch:
+        return move(batch, self.device, self.dtype, self._place_of_head)
+
+    def _add_gradient(
+        self, batch: MovedBatch, totals: Totals, losses: Tensor, watch: Stopwatch
+    ) -> Prediction:
+        """Add the gradient of this batch's part of the loss; its value and terms go to `losses`."""
+        config, want = self.config.loss, totals.wanted(batch, self.strategy.world_size)
+        with self.strategy.force_gradient():
+            prediction = predict_batch(self.model, batch, want, differentiable=True)
+        terms = loss_terms(prediction, batch, config, self.head_weights)
+        loss = combine(terms, config, totals.n_labels)
+        watch.mark("forward")
+        loss.backward()
+        losses[0] += loss.detach()
+        for place, name in enumerate(LABELS, start=1):
+            if name in terms:
+                losses[place] += terms[name].total.detach() / max(totals.n_labels[name], 1)
+        watch.mark("backward")
+        return prediction
+
+    def _clip(self, batches: Sequence[MovedBatch], predictions: Sequence[Prediction]) -> float:
+        """Clip the gradient; its norm before. Not finite on any rank: all stop, before the step."""
+        norm = self.strategy.norm(self.parameters)
+        if not math.isfinite(norm):
+            own = suspects(batches, predictions, self.model.head_names)
+            found = [text for text in self.strategy.gather(own) if text]
+            raise TrainingError(
+                f"loss or gradient is not finite at step {self.progress.step}: "
+                f"{'; '.join(found) or 'no single structure is to blame'}. The step was not made; "
+                "lower fit.optimizer.learning_rate or look at these structures, then resume."
+            )
+        if norm > self.config.optimizer.clip_norm:
+            gradients = [p.grad for p in self.parameters if p.grad is not None]
+            torch._foreach_mul_(gradients, self.config.optimizer.clip_norm / (norm + 1e-6))
+        return norm
 
     def _validate(self, log: RunLog) -> dict[str, SplitErrors]:
+        """Errors of the averaged weights on all ranks' validation batches; the best is kept."""
+        own = HeadErrors(self.model.head_names)
         self.model.eval()
         with self.average.applied(self.model):
-            batches = (move(batch, self.device) for batch in self.validation)
-            results, _ = evaluate_model(self.model, batches)
+            for batch, counts in self._validation_batches():
+                prediction = predict_batch(
+                    self.model, batch, self._evaluated(batch), differentiable=False
+                )
+                if counts:
+                    own.add(prediction, batch)
         self.model.train()
-        log.record(
-            "validation",
-            {
-                "step": self.progress.step,
-                "seconds": round(self.progress.seconds, 1),
-                "samples_seen": dict(self.loader.samples_seen),
-                "errors": {name: asdict(row) for name, row in results.items()},
-            },
-        )
+        results = joined(self.strategy.gather(own)).result()
+        results = {name: results[name] for name in self.run.heads if name in results}
+        error = overall_error(results)
+        values = {
+            "step": self.progress.step,
+            "seconds": round(self.progress.seconds, 1),
+            "samples_seen": self._samples_seen(),
+            "overall_error": error,
+            "errors": {name: asdict(row) for name, row in results.items()},
+        }
+        log.record("validation", values)
         log.message(f"step {self.progress.step}\n{table_of_errors(results)}")
+        if results and error < self.best_error:
+            self.best_error = error
+            self.save()
+            if self.strategy.rank == 0:
+                mark_best(self.folder)
         return results
 
-    def _log(self, log: RunLog, values: dict[str, float]) -> None:
-        if self.progress.step % self.config.log_every_steps:
-            return
-        rounded = {name: float(f"{value:.6g}") for name, value in values.items()}
-        seconds = round(self.progress.seconds, 2)
-        log.record("step", {"step": self.progress.step, "seconds": seconds, **rounded})
-        shown = {name: values[name] for name in ("loss", "learning_rate", "step_seconds")}
-        log.progress(self.progress.fraction(), {"step": self.progress.step, **shown})
+    def _validation_batches(self) -> Iterator[tuple[MovedBatch, bool]]:
+        """As many batches on every rank, and whether they count: ranks with fewer repeat one."""
+        number, most = 0, max(self.strategy.gather(len(self.validation)))
+        for batch in self.validation:
+            self._example = self._move(batch)
+            number += 1
+            yield self._example, True
+        while number < most and self._example is not None:
+            number += 1
+            yield self._example, False
 
-    def _blame(self, what: str, batch: LabeledBatch, prediction: Prediction) -> str:
-        bad = ~torch.isfinite(prediction.energy)
-        if prediction.forces is not None:
-            broken = ~torch.isfinite(prediction.forces).all(dim=1)
-            bad = bad.index_put((batch.graph.batch[broken],), torch.tensor(True, device=bad.device))
-        suspects = bad.nonzero()[:, 0].tolist() or list(range(len(batch.sources)))
-        heads = sorted({self.model.head_names[int(batch.head[i])] for i in suspects})
-        sources = listing(batch.sources[i] for i in suspects[:MAX_SOURCES_NAMED])
-        return (
-            f"the {what} is not finite at step {self.progress.step}; heads {listing(heads)}; "
-            f"{len(suspects)} structures, such as {sources}. The step was not made; lower "
-            "fit.optimizer.learning_rate or look at these structures, then resume."
-        )
+    def _evaluated(self, batch: MovedBatch) -> tuple[str, ...]:
+        own = wanted(batch)
+        return own if self.strategy.world_size == 1 or "forces" in own else (*own, "forces")
+
+    def _samples_seen(self) -> dict[str, int]:
+        total = dict.fromkeys(self.run.heads, 0)
+        for part in self.strategy.gather(dict(self.loader.samples_seen)):
+            for name, count in part.items():
+                total[name] += count
+        return total
+
+    def _log(
+        self, log: RunLog, totals: Totals, watch: Stopwatch, values: Mapping[str, float]
+    ) -> None:
+        rounded = {name: float(f"{value:.12g}") for name, value in values.items()}
+        record = {
+            "step": self.progress.step,
+            "seconds": round(self.progress.seconds, 2),
+            **rounded,
+            "structures": totals.structures,
+            "atoms": totals.atoms,
+            "edges": totals.edges,
+            "step_seconds": round(watch.total, 5),
+            **{f"seconds_{part}": round(value, 5) for part, value in watch.seconds.items()},
+        }
+        log.record("step", record)
+        shown = {
+            "step": self.progress.step,
+            "loss": values["loss"],
+            "structures/s": totals.structures / watch.total,
+            "atoms/s": totals.atoms / watch.total,
+        }
+        log.progress(self.progress.fraction(), shown)
 
 
-def _head_weights(model: FoundationModel, config: LossConfig) -> Tensor:
+def _head_weights(model: FoundationModel, heads: Sequence[str], config: LossConfig) -> Tensor:
+    """Weight of each head of the model."""
     for name in config.head_weights:
-        lookup(dict.fromkeys(model.head_names), name, "head", "this run")
+        lookup(dict.fromkeys(heads), name, "head", "this run")
     return torch.tensor([config.head_weights.get(name, 1.0) for name in model.head_names])
-
-
-def _means(terms: dict[str, LossTerm]) -> dict[str, float]:
-    return {
-        f"{name}_loss": float(term.total.detach()) / max(term.n_labels, 1)
-        for name, term in terms.items()
-    }

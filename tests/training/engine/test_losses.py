@@ -9,6 +9,7 @@ import torch
 from tests.training.made import HEADS, packed, small_model
 from training.config import LossConfig
 from training.data.loader import Assembler, Batch
+from training.data.source import MemorySource
 from training.engine.losses import combine, huber, loss_terms, wanted
 from training.engine.metrics import HeadErrors, predict_batch, references_only
 
@@ -17,7 +18,7 @@ WEIGHTS = torch.ones(2)
 
 
 def _batch(*index: int) -> Batch:
-    return Assembler(GRAPHS, np.arange(8) % 2, ["made"]).batch(np.array(index))
+    return Assembler(MemorySource(GRAPHS, ["made"]), np.arange(8) % 2).batch(np.array(index))
 
 
 def test_huber_is_smooth_where_it_becomes_linear() -> None:
@@ -31,7 +32,7 @@ def test_huber_is_smooth_where_it_becomes_linear() -> None:
 def test_the_loss_is_the_weighted_mean_over_labels() -> None:
     batch, model = _batch(1, 3, 5), small_model()
     config = LossConfig(function="mae", energy_weight=2.0, forces_weight=3.0)
-    prediction = predict_batch(model, batch, differentiable=True)
+    prediction = predict_batch(model, batch, wanted(batch), differentiable=True)
     terms = loss_terms(prediction, batch, config, WEIGHTS)
     loss = combine(terms, config, {name: term.n_labels for name, term in terms.items()})
     energy = ((prediction.energy - batch.targets["energy"]) / batch.graph.n_atoms).abs().mean()
@@ -65,7 +66,10 @@ def test_the_weight_of_a_head_multiplies_its_part() -> None:
     batch = _batch(1, 5)  # both of the second head
     single = _terms(model, batch, config)["energy"].total
     double = loss_terms(
-        predict_batch(model, batch, differentiable=True), batch, config, torch.tensor([1.0, 2.0])
+        predict_batch(model, batch, wanted(batch), differentiable=True),
+        batch,
+        config,
+        torch.tensor([1.0, 2.0]),
     )["energy"].total
     assert double.item() == pytest.approx(2.0 * single.item())
 
@@ -89,4 +93,6 @@ def test_errors_of_the_references_are_those_of_the_labels_themselves() -> None:
 
 
 def _terms(model, batch, config):
-    return loss_terms(predict_batch(model, batch, differentiable=True), batch, config, WEIGHTS)
+    return loss_terms(
+        predict_batch(model, batch, wanted(batch), differentiable=True), batch, config, WEIGHTS
+    )

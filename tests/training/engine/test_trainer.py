@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_step_and_names_the_sources(
 def test_a_checkpoint_of_other_data_is_refused(tmp_path: Path) -> None:
     small_trainer(tmp_path).fit(stop_after_steps=1)
     other = small_trainer(tmp_path)
-    other.fingerprint = "other"
+    other.run = replace(other.run, fingerprint="other")
     with pytest.raises(TrainingError, match="other heads or other data"):
         other.resume()
 
