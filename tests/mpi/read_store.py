@@ -19,7 +19,7 @@ from training.data.store import StoreSource
 
 CASES: dict[str, dict[str, Any]] = {
     "together": {},
-    "copies": {"width": 1, "cutoff": CUTOFF},
+    "copies": {"width": 1, "keep_edges": False},
     "few": {"count": 2},
     "apart": {"share_node_memory": False},
     "undivided": {"width": 2},
@@ -31,7 +31,8 @@ def read_all(count: int = 24, **settings: Any) -> str:
     """Read and compare; the numbers of structures on each rank."""
     graphs = packed(count)
     order = np.random.default_rng(MPI.COMM_WORLD.rank).permutation(count)
-    with StoreSource(MemorySource(graphs, ["made"]), **settings) as store:
+    source = MemorySource(graphs, ["made"])
+    with StoreSource(source, cutoff=CUTOFF, **settings) as store:
         for index in np.array_split(order, 1 + 2 * MPI.COMM_WORLD.rank):
             if not same_graphs(store.decode(store.fetch(index)), graphs.select(index)):
                 raise AssertionError(f"other structures came than {index}")

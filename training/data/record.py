@@ -6,10 +6,10 @@ A record is little-endian, without padding, and names its own length:
 |---|---|---|
 | header | 119 | format number, bytes, edges that follow, the `STRUCTURE_COLUMNS` in order |
 | atoms | 25 N | per atom the `ATOM_COLUMNS` in order |
-| edges | 11 E | per edge the `EDGE_COLUMNS` in order; none if the record was made without |
+| edges | 11 E | per edge the `EDGE_COLUMNS` in order; none where the header counts -1 |
 
-So the length follows from the numbers of atoms and edges alone, and who knows these knows where
-every record of a long row of records begins.
+So the length follows from the numbers of atoms and edges alone. Records stand one behind the other,
+each at the beginning of a slot that may be longer than the record.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError
 from atomfm_calc.neighbors import find_edges
-from training.data.packed import ATOM_COLUMNS, EDGE_COLUMNS, STRUCTURE_COLUMNS, PackedGraphs
+from training.data.packed import (
+    ATOM_COLUMNS,
+    EDGE_COLUMNS,
+    STRUCTURE_COLUMNS,
+    PackedGraphs,
+    concatenate,
+)
 
 RECORD_FORMAT = 0x31524641
 """First four bytes of a record ("AFR1"); another number whenever the layout changes."""
@@ -63,49 +69,56 @@ def record_sizes(
 
 
 def to_records(
-    graphs: PackedGraphs, with_edges: bool
+    graphs: PackedGraphs, with_edges: bool, slots: NDArray[np.int64] | None = None
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """The records of all structures, one behind the other.
 
     Args:
         graphs: S structures.
         with_edges: keep the edges; they are most of a record, but need not be searched again.
+        slots: bytes for each record [S]; a structure whose edges do not fit is kept without. None:
+            as many as it needs.
 
     Returns:
-        The bytes, and where each record begins [S + 1], the end of the last included.
+        The bytes, and where each slot begins [S + 1], the end of the last included.
+
+    Raises:
+        DataError: a slot is too small for the record without edges.
     """
-    sizes = record_sizes(graphs.n_atoms, graphs.n_edges, with_edges)
-    offsets = _starts(sizes)
-    stored = graphs.n_edges if with_edges else np.zeros_like(graphs.n_edges)
+    wanted = record_sizes(graphs.n_atoms, graphs.n_edges, with_edges)
+    slots = wanted if slots is None else slots
+    kept = (wanted <= slots) & with_edges
+    stored = np.where(kept, graphs.n_edges, 0)
+    sizes = record_sizes(graphs.n_atoms, stored, True)
+    _refuse(sizes > slots, slots, "a slot for its atoms")
     headers = np.empty(len(graphs), HEADER)
-    headers["format"], headers["n_bytes"], headers["n_stored_edges"] = RECORD_FORMAT, sizes, stored
+    headers["format"], headers["n_bytes"] = RECORD_FORMAT, sizes
+    headers["n_stored_edges"] = np.where(kept, stored, -1)
     _fill(headers, graphs, STRUCTURE_COLUMNS)
     atoms = np.empty(int(graphs.n_atoms.sum()), ATOM)
     _fill(atoms, graphs, ATOM_COLUMNS)
-    edges = np.empty(int(stored.sum()), EDGE)
+    edges = np.empty(int(graphs.n_edges.sum()) if with_edges else 0, EDGE)
     if with_edges:
         _fill(edges, graphs, EDGE_COLUMNS)
-    buffer = np.empty(int(offsets[-1]), np.uint8)
-    parts = ((headers, np.ones_like(stored)), (atoms, graphs.n_atoms), (edges, stored))
-    place = offsets[:-1]
-    for rows, counts in parts:
-        content, n_bytes = rows.view(np.uint8), counts * rows.itemsize
-        first = _starts(n_bytes)[:-1].tolist()
-        for to, start, size in zip(place.tolist(), first, n_bytes.tolist(), strict=True):
-            buffer[to : to + size] = content[start : start + size]
-        place = place + n_bytes
+    offsets = _starts(slots)
+    buffer = np.zeros(int(offsets[-1]), np.uint8)
+    _place(headers, offsets[:-1], np.arange(len(graphs)), np.ones_like(stored), buffer)
+    atoms_start = offsets[:-1] + HEADER.itemsize
+    _place(atoms, atoms_start, graphs.first_atom[:-1], graphs.n_atoms, buffer)
+    edges_start = atoms_start + ATOM.itemsize * graphs.n_atoms
+    _place(edges, edges_start, graphs.first_edge[:-1], stored, buffer)
     return buffer, offsets
 
 
-def from_records(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> PackedGraphs:
-    """The structures of records that stand one behind the other.
+def from_records(
+    buffer: NDArray[np.uint8], offsets: NDArray[np.int64], cutoff: float | None = None
+) -> PackedGraphs:
+    """The structures of records that stand one behind the other; a copy.
 
     Args:
         buffer: the bytes.
-        offsets: where each record begins [S + 1], the end of the last included.
-
-    Returns:
-        A copy. A record without edges gives a structure without; `build_edges` makes them.
+        offsets: where each slot begins [S + 1], the end of the last included.
+        cutoff: Å; structures whose record has no edges get those within it. None: they get none.
 
     Raises:
         DataError: a record is cut off, or its bytes are no record of this format.
@@ -121,10 +134,11 @@ def from_records(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Packe
     found = headers["format"].astype(np.int64)
     _refuse(found != RECORD_FORMAT, found, f"{RECORD_FORMAT}, the number of this format")
     n_atoms = headers["n_atoms"].astype(np.int64)
-    stored = headers["n_stored_edges"].astype(np.int64)
+    bare = headers["n_stored_edges"] < 0
+    stored = np.where(bare, 0, headers["n_stored_edges"]).astype(np.int64)
     wanted = headers["n_bytes"].astype(np.int64)
-    _refuse((sizes != wanted) | (stored < 0), sizes, "the length that its header states")
-    _refuse(sizes != record_sizes(n_atoms, stored, True), sizes, "what its atoms and edges need")
+    _refuse(sizes < wanted, sizes, "the length that its header states")
+    _refuse(wanted != record_sizes(n_atoms, stored, True), wanted, "what its atoms and edges need")
     atoms_start = starts + HEADER.itemsize
     atoms = _rows(buffer, atoms_start, n_atoms, ATOM)
     edges = _rows(buffer, atoms_start + n_atoms * ATOM.itemsize, stored, EDGE)
@@ -133,7 +147,9 @@ def from_records(buffer: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Packe
         | _columns(atoms, ATOM_COLUMNS)
         | _columns(edges, EDGE_COLUMNS)
     )
-    return PackedGraphs(columns | {"n_edges": torch.from_numpy(stored.astype(np.int32))})
+    columns["n_edges"] = torch.from_numpy(stored.astype(np.int32))
+    graphs = PackedGraphs(columns)
+    return graphs if cutoff is None else _complete(graphs, np.asarray(bare), cutoff)
 
 
 def build_edges(graphs: PackedGraphs, cutoff: float) -> PackedGraphs:
@@ -162,6 +178,15 @@ def build_edges(graphs: PackedGraphs, cutoff: float) -> PackedGraphs:
     )
 
 
+def _complete(graphs: PackedGraphs, bare: NDArray[np.bool_], cutoff: float) -> PackedGraphs:
+    """`graphs` with edges for the structures that are `bare` [S]."""
+    if bare.all() or not bare.any():
+        return build_edges(graphs, cutoff) if bare.any() else graphs
+    groups = [np.flatnonzero(~bare), np.flatnonzero(bare)]
+    whole, built = graphs.select(groups[0]), build_edges(graphs.select(groups[1]), cutoff)
+    return concatenate([whole, built]).select(np.argsort(np.concatenate(groups)))
+
+
 def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
@@ -169,6 +194,20 @@ def _starts(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
 def _fill(rows: NDArray[np.void], graphs: PackedGraphs, columns: Mapping[str, torch.dtype]) -> None:
     for name in columns:
         rows[name] = graphs.columns[name].numpy()
+
+
+def _place(
+    rows: NDArray[np.void],
+    places: NDArray[np.int64],
+    first: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    buffer: NDArray[np.uint8],
+) -> None:
+    """Copy `counts` of `rows` from `first` on to each of `places`."""
+    content, size = rows.view(np.uint8), rows.itemsize
+    ranges = (places, first * size, counts * size)
+    for place, start, n_bytes in zip(*(part.tolist() for part in ranges), strict=True):
+        buffer[place : place + n_bytes] = content[start : start + n_bytes]
 
 
 def _columns(rows: NDArray[np.void], columns: Mapping[str, torch.dtype]) -> dict[str, torch.Tensor]:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from atomfm_calc.errors import ConfigError, DataError, TrainingError
 from training.data.packed import PackedGraphs
-from training.data.record import build_edges, from_records, record_sizes, to_records
+from training.data.record import from_records, record_sizes, to_records
 from training.data.source import Index, SampleSource
 
 STRUCTURES_AT_A_TIME = 1024
@@ -56,8 +56,9 @@ class StoreSource:
         source: SampleSource,
         communicator: MPI.Intracomm | None = None,
         *,
+        cutoff: float,
+        keep_edges: bool = True,
         width: int | None = None,
-        cutoff: float | None = None,
         share_node_memory: bool = True,
     ) -> None:
         """Fill the store; collective.
@@ -65,10 +66,11 @@ class StoreSource:
         Args:
             source: the same on all ranks; each reads its slice of it, a block at a time.
             communicator: the ranks that read; None: all.
+            cutoff: Å; edges that are not kept are built within it when a structure is read.
+            keep_edges: keep the edges that `source` gives. Without, the store needs a fraction of
+                the memory, and reading takes more time.
             width: ranks in a group, which holds every structure once; must divide the number of
                 ranks. None: one group. Smaller groups need more memory, and less of the network.
-            cutoff: Å; edges are not kept but built when a structure is read, which takes a fifth
-                of the memory and more time. None: edges are kept.
             share_node_memory: read the slices of ranks on the same node without MPI. False is for
                 nodes whose shared memory is too small for the slices.
 
@@ -80,12 +82,12 @@ class StoreSource:
         """
         world = MPI.COMM_WORLD if communicator is None else communicator
         self.files, self.n_atoms, self.n_edges = source.files, source.n_atoms, source.n_edges
-        self.cutoff = cutoff
+        self.cutoff, self.keep_edges = cutoff, keep_edges
         self._thread = threading.get_ident()
         _check_same(source, world)
         self.group = _group_of(world, width)
         self._offsets = np.concatenate(
-            [[0], np.cumsum(record_sizes(self.n_atoms, self.n_edges, cutoff is None))]
+            [[0], np.cumsum(record_sizes(self.n_atoms, self.n_edges, keep_edges))]
         ).astype(np.int64)
         self.first = _divide(self._offsets, self.group.size)
         """First structure of each rank's slice, and the number of structures [ranks + 1]."""
@@ -144,8 +146,7 @@ class StoreSource:
 
     def decode(self, fetched: FetchedRecords) -> PackedGraphs:
         """The structures of the records, in their order, with their edges; in any thread."""
-        graphs = from_records(*fetched)
-        return graphs if self.cutoff is None else build_edges(graphs, self.cutoff)
+        return from_records(fetched.buffer, fetched.offsets, self.cutoff)
 
     def close(self) -> None:
         """Give the memory back; collective, so it waits until no rank reads any more."""
@@ -177,14 +178,15 @@ class StoreSource:
         for block in range(int(begin), int(end), STRUCTURES_AT_A_TIME):
             index = np.arange(block, min(block + STRUCTURES_AT_A_TIME, end), dtype=np.int64)
             graphs = source.decode(source.fetch(index))
-            records, offsets = to_records(graphs, self.cutoff is None)
-            expected = self._offsets[index[0] : index[-1] + 2] - self._offsets[index[0]]
-            wrong = np.flatnonzero(offsets != expected)
+            wrong = np.flatnonzero(graphs.n_atoms != self.n_atoms[index])
             if len(wrong):
                 raise DataError(
-                    f"structure {int(index[wrong[0] - 1])} has other numbers of atoms or edges "
-                    "than its source states; make the source anew"
+                    f"structure {int(index[wrong[0]])} has {graphs.n_atoms[wrong[0]]} atoms, its "
+                    f"source states {self.n_atoms[index[wrong[0]]]}; make the source anew"
                 )
+            # a source may state the edges of a cutoff that is longer than its own
+            slots = np.diff(self._offsets[index[0] : index[-1] + 2])
+            records, _ = to_records(graphs, self.keep_edges, slots)
             self._memory.own[place : place + len(records)] = records
             place += len(records)
 

@@ -37,6 +37,26 @@ def test_a_record_alone_is_the_record_in_the_row() -> None:
     assert np.array_equal(records[offsets[7] : offsets[8]], alone)
 
 
+def test_edges_that_do_not_fit_their_slot_are_built_again() -> None:
+    graphs = packed()
+    slots = record_sizes(graphs.n_atoms, graphs.n_edges, True)
+    slots[::3] -= np.where(graphs.n_edges > 0, 1, 0)[::3]
+    slots[1::3] += 5
+    records, offsets = to_records(graphs, True, slots)
+    assert np.array_equal(np.diff(offsets), slots)
+    assert same_graphs(from_records(records, offsets, CUTOFF), graphs)
+    bare = from_records(records, offsets).n_edges == 0
+    assert bare.sum() > (graphs.n_edges == 0).sum()
+
+
+def test_a_slot_must_hold_the_atoms() -> None:
+    graphs = packed(3)
+    slots = record_sizes(graphs.n_atoms, graphs.n_edges, False)
+    slots[1] -= 1
+    with pytest.raises(DataError, match="record 1 of 3 .* expected a slot for its atoms"):
+        to_records(graphs, False, slots)
+
+
 @pytest.mark.parametrize("with_edges", [True, False])
 def test_where_records_begin_follows_from_the_sizes_alone(with_edges: bool) -> None:
     graphs = packed()
