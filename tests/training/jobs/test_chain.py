@@ -99,10 +99,7 @@ def test_the_time_limit_asks_the_run_to_save(folder: Path) -> None:
 
 def test_sigterm_reaches_the_run_and_ends_the_chain(folder: Path) -> None:
     process = subprocess.Popen(["bash", str(script(folder, ["wait", 0]))])
-    for _ in range(200):
-        if (folder / "started").exists():
-            break
-        time.sleep(0.05)
+    wait_for(folder / "started")
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=20) == 75
     assert (folder / "runs/one/jobs/result").read_text().strip() == "resume"
@@ -127,8 +124,41 @@ def test_jobs_of_slurm_continue_stop_and_hold_after_a_failure(folder: Path) -> N
     assert run(path, folder)[0] == 1
 
 
+ONCE = """
+trap 'trap - TERM; touch "$0/asked"; sleep 0.5; exit 75' TERM  # as the trainer: a second one kills
+touch "$0/started"
+for i in $(seq 200); do sleep 0.05; done
+"""
+
+
+def wait_for(path: Path) -> None:
+    for _ in range(400):
+        if path.exists():
+            return
+        time.sleep(0.05)
+    raise TimeoutError(path)
+
+
+@pytest.mark.parametrize("reach", ["alone", "together"])
+def test_however_signals_arrive_the_run_is_asked_once(tmp_path: Path, reach: str) -> None:
+    command = ["bash", str(WORKER), str(tmp_path), "0", reach, "bash", "-c", ONCE, str(tmp_path)]
+    process = subprocess.Popen(command)
+    wait_for(tmp_path / "started")
+    if reach == "together":  # Slurm: every process, at the end of a job
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        for child in map(int, children):
+            os.kill(child, signal.SIGUSR1)
+        process.send_signal(signal.SIGUSR1)
+        wait_for(tmp_path / "asked")
+    process.send_signal(signal.SIGTERM)
+    wait_for(tmp_path / "asked")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
+    assert (tmp_path / "resume").exists()
+
+
 def test_a_rank_that_was_ended_with_others_has_not_failed(tmp_path: Path) -> None:
-    command = ["bash", str(WORKER), str(tmp_path), "0", "bash", "-c"]
+    command = ["bash", str(WORKER), str(tmp_path), "0", "alone", "bash", "-c"]
     assert subprocess.run([*command, "kill -TERM $$"]).returncode == 143
     assert not list(tmp_path.iterdir())
     assert subprocess.run([*command, "exit 5"]).returncode == 5

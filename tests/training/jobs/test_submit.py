@@ -51,7 +51,7 @@ def test_scripts_and_commands_are_valid_shell(name: str, environment: str | None
     [
         ("frontier", ["#SBATCH --nodes=200", "#SBATCH --partition=batch", "--ntasks=1600"]),
         ("frontier", ["--gpu-bind=closest", "--cpus-per-task=7", "NCCL_SOCKET_IFNAME=\"hsn0,"]),
-        ("frontier", ["#SBATCH --time=12:00:00", "#SBATCH --signal=TERM@300", "device=cuda"]),
+        ("frontier", ["#SBATCH --time=12:00:00", "#SBATCH --signal=USR1@300", "device=cuda"]),
         ("frontier", ["#SBATCH --account=mat000", "#SBATCH --network=disable_rdzv_get"]),
         ("perlmutter", ["#SBATCH --qos=regular", "#SBATCH --constraint=gpu", "--ntasks=256"]),
         ("aurora", ["#PBS -l select=300", "#PBS -q prod", "-n 3600 --ppn 12", "device=xpu"]),

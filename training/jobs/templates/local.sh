@@ -1,6 +1,7 @@
 #!/bin/bash
 # {{name}}: {{ranks}} processes of torchrun on this machine, up to {{chain}} times in a row
 set -uo pipefail
+set -m # Ctrl-C reaches this shell alone, which passes one SIGTERM on
 cd {{project}}
 state={{state}}
 mkdir -p "$state"
@@ -9,8 +10,12 @@ mkdir -p "$state"
 {{environment}}
 {{staging}}
 launcher=""
-trap '[ -z "$launcher" ] || kill -TERM "$launcher" 2>/dev/null; stopped=yes' TERM INT
 stopped=""
+stop() {
+    [ -n "$stopped" ] || [ -z "$launcher" ] || kill -TERM "$launcher" 2>/dev/null
+    stopped=yes
+}
+trap stop TERM INT
 
 code=75
 for link in $(seq {{chain}}); do
@@ -19,7 +24,7 @@ for link in $(seq {{chain}}); do
     again=()
     if compgen -G {{output}}/'checkpoint*' >/dev/null; then again=(--resume); fi
     {{python}} -m torch.distributed.run --standalone --nproc-per-node {{ranks}} --no-python \
-        bash {{worker}} "$state" {{seconds}} \
+        bash {{worker}} "$state" {{seconds}} alone \
         {{python}} -m training pretrain {{config}} ${again[@]+"${again[@]}"} &
     launcher=$!
     code=0

@@ -30,7 +30,7 @@ if compgen -G {{output}}/'checkpoint*' >/dev/null; then again=(--resume); fi
 # PBS gives no signal ahead of the limit; worker.sh sends it {{warning_seconds}} s before
 code=0
 mpiexec -n {{ranks}} --ppn {{ranks_per_node}} --envall {{launch_options}} \
-    bash {{worker}} "$state" $(({{seconds}} - SECONDS)) \
+    bash {{worker}} "$state" $(({{seconds}} - SECONDS)) alone \
     {{python}} -m training pretrain {{config}} ${again[@]+"${again[@]}"} || code=$?
 
 if [ -e "$state/failed" ]; then

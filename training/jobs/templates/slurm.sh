@@ -3,7 +3,7 @@
 #SBATCH --nodes={{nodes}}
 #SBATCH --ntasks-per-node={{ranks_per_node}}
 #SBATCH --time={{time}}
-#SBATCH --signal=TERM@{{warning_seconds}}
+#SBATCH --signal=USR1@{{warning_seconds}}
 #SBATCH --output={{state}}/%j.log
 {{directives}}
 set -euo pipefail
@@ -27,10 +27,11 @@ export MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
 again=()
 if compgen -G {{output}}/'checkpoint*' >/dev/null; then again=(--resume); fi
 
+# Slurm signals every process of a step; worker.sh makes one SIGTERM of SIGUSR1
 code=0
 srun --nodes={{nodes}} --ntasks={{ranks}} --ntasks-per-node={{ranks_per_node}} \
     --cpus-per-task={{cores_per_rank}} {{launch_options}} \
-    bash {{worker}} "$state" $(({{seconds}} - SECONDS)) \
+    bash {{worker}} "$state" $(({{seconds}} - SECONDS)) together \
     {{python}} -m training pretrain {{config}} ${again[@]+"${again[@]}"} || code=$?
 
 if [ -e "$state/failed" ]; then
