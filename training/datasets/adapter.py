@@ -167,21 +167,6 @@ class CollectionShards(ExtxyzFiles):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnFile(ExtxyzFiles):
-    """A user's extended XYZ file; `root` is the file itself or a folder of such files."""
-
-    info: DatasetInfo
-    """What it is."""
-
-    def files(self, root: Path) -> list[Path]:
-        """The file, or all extended XYZ files of a folder by name."""
-        if root.is_file():
-            return [root]
-        endings = ("*.extxyz", "*.xyz", "*.extxyz.gz", "*.xyz.gz")
-        return matching_files(root, endings, f"holds none that ends in {listing(endings)}")
-
-
-@dataclass(frozen=True, kw_only=True)
 class PublicDataset(Generic[Record]):
     """A dataset as its authors publish it: a file format, and what a record of it means."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from training.datasets.adapter import CollectionShards, DatasetInfo, OwnFile
+from training.datasets.adapter import CollectionShards, DatasetInfo
+from training.datasets.own import OwnFile
 
 _SOURCE = "generated and labeled by this project (training/collection)"
 _LICENCE = "BSD-3-Clause, as this project"
@@ -98,7 +99,7 @@ EXTXYZ = OwnFile(
         title="A file of the user's",
         theory="not stated",
         code="not stated",
-        data="a user's extended XYZ file",
+        data="a user's file",
         source="not stated",
         licence="not stated",
         redistributable=False,

@@ -11,7 +11,8 @@ from rich.table import Table
 
 from atomfm_calc.errors import DataError, lookup
 from training.datasets import DATASETS
-from training.datasets.adapter import CollectionShards, Dataset, DatasetInfo, OwnFile, Units
+from training.datasets.adapter import CollectionShards, Dataset, DatasetInfo, Units
+from training.datasets.own import OwnFile
 
 app = typer.Typer(
     invoke_without_command=True,
