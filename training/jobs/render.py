@@ -9,6 +9,7 @@ from pathlib import Path
 from shlex import quote
 
 from atomfm_calc.errors import ConfigError
+from training.engine.checkpoint import CHECKPOINT_FILE
 from training.jobs import TEMPLATES, WORKER
 from training.jobs.cluster import Cluster, Queue, choose_queue, format_time, parse_time
 
@@ -112,7 +113,7 @@ def render_script(job: Job) -> str:
         "directives": _directives(job, queue),
         "project": quote(str(job.project)),
         "state": quote(str(job.state)),
-        "output": quote(str(job.output)),
+        "checkpoint": quote(str(job.output / CHECKPOINT_FILE)),
         "modules": "\n".join(f"module load {quote(name)}" for name in cluster.modules),
         "environment": "\n".join(
             f'export {name}="{value}"' for name, value in cluster.environment.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,9 @@ MODELLED_COLUMNS = (
     *("nodes", "ranks", "structures", "compute ms", "imbalance ms", "communication ms"),
     *("store ms", "step ms", "structures/s"),
 )
+
+MAX_FIXED_RATIO = 2.0
+"""Compute with and without the fixed time; beyond, the report says that it cannot tell."""
 
 
 def report_text(study: ScalingStudy) -> str:
@@ -111,27 +114,43 @@ def _modelled_rows(curves: Curves, steps: Sequence[ModeledStep]) -> list[tuple[o
     ]
 
 
+def _modelled_table(
+    curves: Curves,
+    steps: Sequence[ModeledStep],
+    fast: Sequence[ModeledStep],
+    name: str,
+    compare: Callable[[Sequence[ModeledStep]], list[float]],
+) -> str:
+    if not steps:
+        return "A rank has less than one structure: nothing to share."
+    rows = [
+        (*row, value, 1e3 * step.total, 1e3 * step.communication, other)
+        for row, value, step, other in zip(
+            _modelled_rows(curves, steps), compare(steps), fast, compare(fast), strict=True
+        )
+    ]
+    return table([*MODELLED_COLUMNS, name, "step ms*", "communication ms*", f"{name}*"], rows)
+
+
 def _modelled_section(curves: Curves) -> list[str]:
     place = f"{curves.machine}, {curves.strategy}"
-    weak = [
-        (*row, efficiency)
-        for row, efficiency in zip(
-            _modelled_rows(curves, curves.weak), weak_efficiency(curves.weak), strict=True
+    fixed = curves.weak[0].compute / curves.weak_fast[0].compute
+    note = (
+        "Columns with a star: the fixed time per batch, too, divided by the speed of the device. "
+        f"The truth lies between; they differ by a factor of {fixed:.3g} in compute"
+        + (
+            ", which is too much to say how this run scales: measure larger batches, or on such a "
+            "device."
+            if fixed > MAX_FIXED_RATIO
+            else "."
         )
-    ]
-    strong = [
-        (*row, factor)
-        for row, factor in zip(
-            _modelled_rows(curves, curves.strong), speedup(curves.strong), strict=True
-        )
-    ]
+    )
     return [
         f"## MODELLED, {place}, weak: the same batch on every rank",
-        table([*MODELLED_COLUMNS, "efficiency"], weak),
+        _modelled_table(curves, curves.weak, curves.weak_fast, "efficiency", weak_efficiency),
         f"## MODELLED, {place}, strong: the batch of one node on more and more",
-        table([*MODELLED_COLUMNS, "speed-up"], strong)
-        if strong
-        else "A rank has less than one structure: nothing to share.",
+        _modelled_table(curves, curves.strong, curves.strong_fast, "speed-up", speedup),
+        note,
     ]
 
 
@@ -143,10 +162,12 @@ def _assumptions(study: ScalingStudy) -> list[str]:
         else "the ratio of memory bandwidths, as if message passing did nothing but move data; a "
         "measurement on the device itself (--device-factor) is better than this by far"
     )
-    factors = {curves.machine: f"{curves.factor:.3g}" for curves in study.curves}
+    by_machine = {curves.machine: curves.factor for curves in study.curves}
+    factors = ", ".join(f"{name} {factor:.3g}" for name, factor in by_machine.items())
     lines = [
         f"Speed of a device relative to the measured one: {factors}, {how}.",
-        "The fixed time per batch is kept as measured: Python and kernel launches.",
+        "The fixed time per batch, Python and kernel launches, is kept as measured, and in columns "
+        "with a star divided by the speed of the device.",
         "Compute is linear in the number of atoms of a batch; forward, backward and optimizer "
         "together; edges per atom as measured.",
         "Every rank has one batch per step, and waits for the slowest: the expected maximum of "

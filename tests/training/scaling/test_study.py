@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from training.scaling import study as study_module
 from training.scaling.machine import load_machine
 from training.scaling.measure import PARTS, WARMUP_STEPS, last_words, measure, read_steps
 from training.scaling.model import Assumptions
+from training.scaling.report import report_text
 from training.scaling.study import (
     ScalingStudy,
     StudyRequest,
@@ -111,6 +113,16 @@ def test_every_table_says_whether_it_is_measured_or_modelled(
     assert text.count("\n| ---: |") == len(headings) - 1
     assert "ratio of memory bandwidths" in text
     assert "latencies 10 µs in a node" in text
+
+
+def test_a_report_says_when_fixed_time_hides_how_a_run_scales(study: ScalingStudy) -> None:
+    # 117.5 atoms in the mean: (0.1 + 0.1175 / 9) s against (0.1 + 0.1175) / 9 s
+    assert "differ by a factor of 4.68 in compute, which is too much to say" in report_text(study)
+    load = replace(study.workload, fixed_seconds=0.001)
+    assumed, machine = study.assumed, study.machines[0]
+    curves = curves_of(load, machine, 9.0, assumed, ["ddp"])
+    assert "too much" not in report_text(replace(study, curves=curves))
+    assert curves[0].weak_fast[0].compute < curves[0].weak[0].compute
 
 
 def test_the_data_of_the_report_is_kept_as_numbers(study: ScalingStudy, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ for link in $(seq {{chain}}); do
     rm -f "$state/resume" "$state/failed"
     echo running >"$state/result"
     again=()
-    if compgen -G {{output}}/'checkpoint*' >/dev/null; then again=(--resume); fi
+    if [ -e {{checkpoint}} ]; then again=(--resume); fi
     {{python}} -m torch.distributed.run --standalone --nproc-per-node {{ranks}} --no-python \
         bash {{worker}} "$state" {{seconds}} alone \
         {{python}} -m training pretrain {{config}} ${again[@]+"${again[@]}"} &

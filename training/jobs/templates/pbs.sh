@@ -25,7 +25,7 @@ export MASTER_PORT=$((20000 + ${PBS_JOBID%%[!0-9]*} % 12000))
 export ATOMFM_WORLD_SIZE={{ranks}} # PALS with PMIx does not tell a rank how many there are
 {{staging}}
 again=()
-if compgen -G {{output}}/'checkpoint*' >/dev/null; then again=(--resume); fi
+if [ -e {{checkpoint}} ]; then again=(--resume); fi
 
 # PBS gives no signal ahead of the limit; worker.sh sends it {{warning_seconds}} s before
 code=0

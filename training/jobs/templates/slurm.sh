@@ -25,7 +25,7 @@ export MASTER_ADDR={{master_address}}
 export MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
 {{staging}}
 again=()
-if compgen -G {{output}}/'checkpoint*' >/dev/null; then again=(--resume); fi
+if [ -e {{checkpoint}} ]; then again=(--resume); fi
 
 # Slurm signals every process of a step; worker.sh makes one SIGTERM of SIGUSR1
 code=0
