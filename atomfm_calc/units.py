@@ -1,6 +1,6 @@
 """Conversion at the door: everything inside atomfm is in eV, Å, eV/Å and eV/Å³.
 
-Values: CODATA 2018, the set of `ase.units` (which is created there, so the two never differ).
+Values: the CODATA set of `ase.units` (which is created there, so the two never differ).
 """
 
 from __future__ import annotations

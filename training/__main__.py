@@ -60,14 +60,16 @@ def pretrain(
     from training.config import PretrainConfig
     from training.engine.interruption import RESUME_ME
     from training.engine.metrics import table_of_errors
+    from training.parallel.process import launcher_place
     from training.pretrain import pretrain as run
 
     result = run(load_config(PretrainConfig, config, overrides or ()), resume)
     if not result.finished:
         typer.echo(f"stopped after {result.steps} steps; go on with --resume", err=True)
         raise typer.Exit(RESUME_ME)
-    typer.echo(f"{result.steps} steps in {result.seconds:.0f} s")
-    typer.echo(table_of_errors(result.validation))
+    if launcher_place().rank == 0:
+        typer.echo(f"{result.steps} steps in {result.seconds:.0f} s")
+        typer.echo(table_of_errors(result.validation))
 
 
 @app.command()

@@ -1,18 +1,14 @@
-"""Datasets -> one set of prepared graphs, divided, with references and a summary for the card."""
+"""Datasets or shards -> graphs, divided, with references and a summary for the card."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError, lookup
@@ -22,55 +18,34 @@ from training.data.loader import Assembler
 from training.data.packed import PackedGraphs, concatenate
 from training.data.prepared import DataFile, data_file, prepare_file
 from training.data.source import MemorySource
-from training.data.statistics import composition_matrix, fit_references, fit_scale
 from training.datasets import DATASETS
 from training.datasets.adapter import CollectionShards, Dataset, DatasetInfo
 from training.datasets.splits import split_by_composition
+from training.describe import describe
+from training.training_data import SUMMARY_FILE, Index, Summary, TrainingData, fit_head
 
 logger = logging.getLogger(__name__)
 
-SUMMARY_FILE = "data.json"
-"""What a run was trained on; beside its checkpoint."""
 SPLITS = ("train", "validation", "test")
-Index = NDArray[np.int64]
-Summary = dict[str, Any]
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainingData:
-    """All heads' structures and what was fitted to them."""
-
-    assembler: Assembler
-    """Indices -> batches."""
-    splits: dict[str, dict[str, Index]]
-    """Head -> split -> indices."""
-    references: dict[str, NDArray[np.float64]]
-    """Head -> [119] eV."""
-    scales: dict[str, float]
-    """Head -> eV or eV/Å."""
-    infos: dict[str, DatasetInfo]
-    """Head -> facts about its data."""
-    summary: Summary
-    """Files with checksums, counts per head: JSON, to be saved as `SUMMARY_FILE`."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with the data files, the division and the filters."""
-        return hashlib.sha256(json.dumps(self.summary, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> TrainingData:
     """Read, check, prepare and divide the data of the heads.
 
     Args:
-        heads: names of `DATASETS`, or of `config.own_files`; their order is that of head indices.
+        heads: names of `DATASETS`, of `config.own_files` or, if there are shards, of these; their
+            order is that of head indices.
         config: where the data is and how it is divided.
         cutoff: Å.
 
     Raises:
-        UnknownNameError: a head that is in neither table.
+        UnknownNameError: a head that is in no table.
         DataError: missing files, or a head without training structures.
     """
+    if config.shards is not None:
+        from training.from_shards import assemble_shards  # only who has shards needs adios2
+
+        return assemble_shards(heads, config, cutoff)
     parts: list[PackedGraphs] = []
     owner: list[NDArray[np.int64]] = []
     files: list[str] = []
@@ -99,8 +74,11 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
     }
     references, scales = {}, {}
     for head in heads:
-        references[head], scales[head] = _fit(graphs, splits[head]["train"], infos[head])
-        summary["heads"][head] |= _describe(graphs, splits[head])
+        references[head], scales[head] = fit_head(graphs.select(splits[head]["train"]), infos[head])
+        summary["heads"][head] |= describe(
+            graphs.select(splits[head]["train"]),
+            {split: len(index) for split, index in splits[head].items()},
+        )
         summary["heads"][head]["scale"] = scales[head]
     return TrainingData(
         assembler=Assembler(MemorySource(graphs, files), head_of),
@@ -117,6 +95,15 @@ def dataset_of(head: str, config: DataConfig) -> Dataset:
     if head in config.own_files:
         return DATASETS["extxyz"]
     return lookup(DATASETS, head, "dataset (or key of data.own_files)")
+
+
+def info_of(head: str, config: DataConfig) -> DatasetInfo:
+    """Facts about the data of a head; errors as `dataset_of`, or DataError without its shards."""
+    if config.shards is not None:
+        from training.from_shards import shards_info
+
+        return shards_info(head, config.shards)
+    return dataset_of(head, config).info
 
 
 def _files_of(head: str, dataset: Dataset, config: DataConfig) -> list[DataFile]:
@@ -205,52 +192,3 @@ def _divide(
     if len(local["train"]) == 0:
         raise DataError(f"head {info.name!r} has no training structures after the division")
     return {name: members[np.sort(rows)] for name, rows in local.items()}
-
-
-def _fit(
-    graphs: PackedGraphs, train: Index, info: DatasetInfo
-) -> tuple[NDArray[np.float64], float]:
-    chosen = graphs.select(train)
-    numbers = chosen.columns["atomic_numbers"].numpy().astype(np.int64)
-    counts = composition_matrix(numbers, chosen.n_atoms)
-    energies = chosen.columns["energy"].numpy()
-    prior = info.atom_energies
-    if prior is not None and not set(np.unique(numbers).tolist()) <= set(prior):
-        prior = None
-    references = fit_references(counts, energies, prior)
-    forces = chosen.columns["forces"].numpy()
-    return references, fit_scale(counts, energies, forces, references)
-
-
-def _describe(graphs: PackedGraphs, splits: Mapping[str, Index]) -> Summary:
-    train = splits["train"]
-    chosen = graphs.select(train)
-    numbers = chosen.columns["atomic_numbers"].numpy().astype(np.int64)
-    present = composition_matrix(numbers, chosen.n_atoms) > 0
-    first_atoms = chosen.first_atom[:-1]
-    n_periodic = chosen.columns["pbc"].sum(dim=1).numpy()
-    kinds = ("molecule", "1d", "2d", "3d")
-    return {
-        "elements": {
-            chemical_symbols[z]: int(present[:, z].sum()) for z in np.flatnonzero(present.any(0))
-        },
-        "n_structures": {name: len(index) for name, index in splits.items()},
-        "n_atoms": int(chosen.n_atoms.sum()),
-        "n_edges": int(chosen.n_edges.sum()),
-        "periodicity": [kinds[count] for count in np.unique(n_periodic)],
-        "charges": _whole(chosen.columns["charge"].numpy()),
-        "multiplicities": _whole(chosen.columns["multiplicity"].numpy()),
-        "labels": {
-            "energy": _n_labeled(chosen.columns["energy"].numpy()),
-            "forces": _n_labeled(chosen.columns["forces"].numpy()[first_atoms]),
-            "stress": _n_labeled(chosen.columns["stress"].numpy()),
-        },
-    }
-
-
-def _whole(values: NDArray[np.float32]) -> list[int]:
-    return [int(value) for value in np.unique(values)]
-
-
-def _n_labeled(values: NDArray[Any]) -> int:
-    return int(np.isfinite(values.reshape(len(values), -1)).all(axis=1).sum())

@@ -14,11 +14,12 @@ from atomfm_calc.config import CONFIG
 from atomfm_calc.errors import ConfigError, listing, lookup
 from atomfm_calc.models.weights import WEIGHTS_FILE, save_weights
 from atomfm_calc.registry.card import HeadInfo, ModelCard, Validation, save_card
-from training.assemble import SUMMARY_FILE, dataset_of
+from training.assemble import info_of
 from training.config import PretrainConfig
 from training.datasets.adapter import DatasetInfo
 from training.evaluate import Evaluation, evaluation_file, load_average, read_evaluation
 from training.pretrain import load_run_config
+from training.training_data import SUMMARY_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ def export(
         model.drop_head(name)
     for name in (*text.good_for, *text.not_for):
         model.head(name)
-    infos = {name: dataset_of(name, config.data).info for name in model.head_names}
+    infos = {name: info_of(name, config.data) for name in model.head_names}
     closed = [name for name, info in infos.items() if not info.redistributable]
     if closed and not private:
         raise ConfigError(

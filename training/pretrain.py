@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,9 +14,10 @@ import torch
 from atomfm_calc.config import dump_config, load_config
 from atomfm_calc.errors import ConfigError, lookup
 from atomfm_calc.models.foundation import FoundationModel
-from training.assemble import SUMMARY_FILE, Index, TrainingData, assemble
+from training.assemble import assemble
 from training.config import DurationConfig, MixingConfig, ParallelConfig, PretrainConfig
 from training.data.loader import FixedLoader, TrainingLoader
+from training.data.source import SampleSource
 from training.data.streams import make_sampler
 from training.engine.checkpoint import CHECKPOINT_FILE, load_checkpoint
 from training.engine.precision import PRECISIONS, set_precision
@@ -28,6 +28,7 @@ from training.parallel.process import Place, launcher_place, process_group
 from training.parallel.strategies import STRATEGIES
 from training.plan import RunPlan, make_plan
 from training.start import set_statistics, start_model
+from training.training_data import Index, TrainingData
 
 logger = logging.getLogger(__name__)
 
@@ -57,11 +58,12 @@ def pretrain(config: PretrainConfig, resume: bool = False) -> FitResult:
         raise ConfigError(f"{folder} holds no checkpoint to resume; leave --resume out")
     torch.set_num_threads(config.threads)
     with _joined(config, place) as device:
-        trainer = _begin(config, resume, place, device)
+        trainer, source = _begin(config, resume, place, device)
         try:
             return trainer.fit()
         finally:
             trainer.loader.close()
+            source.close()
 
 
 @contextmanager
@@ -76,8 +78,10 @@ def _joined(config: PretrainConfig, place: Place) -> Iterator[torch.device]:
         yield device
 
 
-def _begin(config: PretrainConfig, resume: bool, place: Place, device: torch.device) -> Trainer:
-    """Everything up to the first step."""
+def _begin(
+    config: PretrainConfig, resume: bool, place: Place, device: torch.device
+) -> tuple[Trainer, SampleSource]:
+    """Everything up to the first step, and the source that is to be closed after the last."""
     folder, first = config.output, place.rank == 0
     model, fresh = start_model(config)
     data_config = replace(config.data, files_of_run=folder) if resume else config.data
@@ -89,14 +93,14 @@ def _begin(config: PretrainConfig, resume: bool, place: Place, device: torch.dev
     if first:
         folder.mkdir(parents=True, exist_ok=True)
         dump_config(config, folder / CONFIG_FILE)
-        write_summary(data, folder)
+        data.write_summary(folder)
         for line in plan.table().splitlines():
             logger.info("%s", line)
         logger.info("training %d parameters", sum(p.numel() for p in model.parameters()))
     trainer = make_trainer(config, model.to(device), data, plan)
     if resume:
         trainer.resume()
-    return trainer
+    return trainer, data.assembler.source
 
 
 def make_trainer(
@@ -175,12 +179,6 @@ def validation_index(
         if rank in ranks:
             chosen.append(index[ranks.index(rank) :: len(ranks)])
     return np.concatenate(chosen)
-
-
-def write_summary(data: TrainingData, folder: Path) -> None:
-    """Save what the run is trained on."""
-    text = json.dumps(data.summary, indent=1)
-    (folder / SUMMARY_FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def load_run_config(folder: Path) -> PretrainConfig:

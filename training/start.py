@@ -13,9 +13,9 @@ from atomfm_calc.errors import ConfigError
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.models.weights import WEIGHTS_FILE, read_file
-from training.assemble import TrainingData
 from training.config import PretrainConfig
 from training.engine.checkpoint import load_checkpoint
+from training.training_data import TrainingData
 
 logger = logging.getLogger(__name__)
 

@@ -33,9 +33,9 @@ class _Sum(torch.autograd.Function):
         if values.shape[0] == 0:
             return values.new_zeros((n_rows, *values.shape[1:]))
         flat = values.reshape(values.shape[0], -1)
-        total = flat.new_zeros((n_rows, flat.shape[1]))
-        total.scatter_add_(0, index[:, None].expand_as(flat), flat)
-        return total.reshape(n_rows, *values.shape[1:])
+        total = values.new_zeros((n_rows, *values.shape[1:]))
+        total.view(n_rows, -1).scatter_add_(0, index[:, None].expand_as(flat), flat)
+        return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:

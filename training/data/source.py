@@ -41,6 +41,9 @@ class SampleSource(Protocol):
     def decode(self, fetched: Any) -> PackedGraphs:
         """The structures that were fetched, in the order of `index`, with their edges."""
 
+    def close(self) -> None:
+        """Let go of files and memory; by all ranks together where they share it."""
+
 
 class MemorySource:
     """Graphs that are all in memory."""
@@ -61,6 +64,9 @@ class MemorySource:
     def decode(self, fetched: Index) -> PackedGraphs:
         """The structures `fetched` [S]."""
         return self.graphs.select(fetched)
+
+    def close(self) -> None:
+        """Nothing to let go of."""
 
 
 class JoinedSource:
@@ -98,3 +104,8 @@ class JoinedSource:
             decoded.append(PackedGraphs(columns))
         joined = concatenate(decoded)
         return joined if np.array_equal(order, np.arange(len(order))) else joined.select(order)
+
+    def close(self) -> None:
+        """Close all parts."""
+        for part in self.parts:
+            part.close()

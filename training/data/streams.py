@@ -42,7 +42,8 @@ def one_group_per_head(shares: Mapping[str, float], n_streams: int) -> Groups:
         last = groups.pop()
         groups[-1] += last
     order = list(shares)
-    return tuple(sorted((tuple(sorted(g, key=order.index)) for g in groups), key=lambda g: g[0]))
+    ordered = [tuple(sorted(group, key=order.index)) for group in groups]
+    return tuple(sorted(ordered, key=lambda group: order.index(group[0])))
 
 
 def plan_streams(

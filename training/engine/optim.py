@@ -20,14 +20,15 @@ def make_adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimiz
     embeddings = {
         id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
     }
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    decayed = [p for p in trained if p.ndim > 1 and id(p) not in embeddings]
-    others = [p for p in trained if p.ndim <= 1 or id(p) in embeddings]
+    groups: dict[tuple[float, type], list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            is_matrix = parameter.ndim > 1 and id(parameter) not in embeddings
+            decay = config.weight_decay if is_matrix else 0.0
+            # sharded and whole parameters do not go into one fused update (torch 2.13)
+            groups.setdefault((decay, type(parameter.data)), []).append(parameter)
     return torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
+        [{"params": members, "weight_decay": decay} for (decay, _), members in groups.items()],
         lr=config.learning_rate,
         fused=True,
     )

@@ -249,8 +249,9 @@ class Trainer:
                 "lower fit.optimizer.learning_rate or look at these structures, then resume."
             )
         if norm > self.config.optimizer.clip_norm:
-            gradients = [p.grad for p in self.parameters if p.grad is not None]
-            torch._foreach_mul_(gradients, self.config.optimizer.clip_norm / (norm + 1e-6))
+            for parameter in self.parameters:
+                if parameter.grad is not None:
+                    parameter.grad.mul_(self.config.optimizer.clip_norm / (norm + 1e-6))
         return norm
 
     def _validate(self, log: RunLog) -> dict[str, SplitErrors]:
