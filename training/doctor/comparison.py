@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +17,9 @@ from atomfm_calc.sample import Sample
 from training.doctor.consistency import stress_advice
 from training.doctor.examined import Examined
 from training.doctor.factors import FORCE_FACTOR, explain
-from training.doctor.report import Finding
+from training.doctor.report import Finding, Verdict
 
+CHECK = "model"
 MAX_STRUCTURES = 40
 MAX_ATOMS = 200
 """Of a structure that is compared."""
@@ -27,8 +27,8 @@ MAX_ATOMS_IN_ALL = 2000
 MIN_STRUCTURES = 8
 SIMILAR = 0.75
 """Correlation from which a factor between file and model counts."""
-FAR = 2.0
-"""Factor, up or down, that no other level of theory explains."""
+FAR, VERY_FAR = 2.0, 4.0
+"""Factors, up or down, that another level of theory hardly explains, and does not explain."""
 SMALL_FORCE = 0.05
 """eV/Å; rms below which forces are those of relaxed structures and compare to nothing."""
 SMALL_STRESS = 3e-3
@@ -50,52 +50,59 @@ class Scale:
 
 
 def compare_with_model(file: Examined, loaded: LoadedModel) -> list[Finding]:
-    """Forces and stresses of up to 40 rows against the head that covers most of the file."""
-    check = "model"
-    head, members = choose_head(file, loaded)
-    label = f"{loaded.card.label}, head {head}"
+    """Forces and stresses of up to 40 rows, each against the head that knows most of them."""
+    findings = [
+        _compare(file, loaded, label, smallest)
+        for label, smallest in (("forces", SMALL_FORCE), ("stress", SMALL_STRESS))
+        if any(label in sample.targets for sample in file.samples)
+    ]
+    message = "nothing to compare: neither forces nor stress"
+    return findings or [Finding(check=CHECK, verdict="ok", message=message)]
+
+
+def _compare(file: Examined, loaded: LoadedModel, label: str, smallest: float) -> Finding:
+    head, members = choose_head(file, loaded, label)
+    name = f"{loaded.card.label}, head {head}"
     if len(members) < MIN_STRUCTURES:
         message = (
-            f"cannot be told: {loaded.card.label} covers elements, charge and periodicity of "
-            f"{len(members)} labeled rows"
+            f"{label} cannot be told: {loaded.card.label} covers elements, charge and "
+            f"periodicity of {len(members)} labeled rows"
         )
-        return [Finding(check=check, verdict="ok", message=message)]
+        return Finding(check=CHECK, verdict="ok", message=message)
     affordable = int(MAX_ATOMS_IN_ALL / file.n_atoms[members].mean())
     n_chosen = min(len(members), MAX_STRUCTURES, max(affordable, MIN_STRUCTURES))
     chosen = members[np.linspace(0, len(members) - 1, n_chosen).astype(int)]
-    forces, stresses = _both(file, chosen, loaded, head)
-    rows = tuple(int(number) for number in file.numbers[chosen])
-    findings = []
-    if scale := _scale(forces, SMALL_FORCE):
-        findings.append(_judge(check, "forces", scale, label, rows))
-    if scale := _scale(stresses, SMALL_STRESS):
-        findings.append(_judge(check, "stress", scale, label, rows))
-    if not findings:
-        message = f"cannot be told: labels and {label} are not alike, or all forces are small"
-        findings.append(Finding(check=check, verdict="ok", message=message))
-    return findings
+    scale = _scale(_both(file, chosen, loaded, head, label), smallest)
+    if scale is None:
+        message = f"{label} cannot be told: not alike in file and {name}, or too small"
+        return Finding(check=CHECK, verdict="ok", message=message)
+    return _judge(label, scale, name, tuple(int(number) for number in file.numbers[chosen]))
 
 
-def choose_head(file: Examined, loaded: LoadedModel) -> tuple[str, NDArray[np.int64]]:
-    """The head that was trained on structures like most rows, and these rows [positions in S].
+def choose_head(file: Examined, loaded: LoadedModel, label: str) -> tuple[str, NDArray[np.int64]]:
+    """The head that was trained on structures like most labeled rows, and these rows [of S].
 
-    Among heads that cover equally many, one with stress labels if the file has stresses, then the
-    default head, then the order of the card.
+    Among heads that cover equally many: for forces the default head, for stress the one with most
+    stress labels.
     """
-    wants_stress = bool(np.isfinite(file.stresses).any())
-    labeled = np.isfinite(file.rms_forces) & (file.n_atoms <= MAX_ATOMS)
-    best: tuple[tuple[int, bool, bool], str, NDArray[np.int64]] | None = None
+    default = loaded.card.default_head
+    best: tuple[tuple[int, int], str, NDArray[np.int64]] | None = None
     for name, info in loaded.card.heads.items():
+        n_labels = info.labels.get(label, 0)
         covered = [
-            bool(ok) and _covers(info, s) for ok, s in zip(labeled, file.samples, strict=True)
+            n_labels > 0
+            and label in sample.targets
+            and sample.n_atoms <= MAX_ATOMS
+            and (label != "stress" or bool(sample.pbc.all()))
+            and _covers(info, sample)
+            for sample in file.samples
         ]
         members = np.flatnonzero(covered)
-        stress = wants_stress and bool(info.labels.get("stress", 0))
-        rank = (len(members), stress, name == loaded.card.default_head)
+        rank = (len(members), n_labels if label == "stress" else name == default)
         if best is None or rank > best[0]:
             best = (rank, name, members)
     if best is None:
-        return loaded.card.default_head, np.zeros(0, dtype=np.int64)
+        return default, np.zeros(0, dtype=np.int64)
     return best[1], best[2]
 
 
@@ -108,26 +115,18 @@ def _covers(info: HeadInfo, sample: Sample) -> bool:
 
 
 def _both(
-    file: Examined, chosen: Sequence[int] | NDArray[np.int64], loaded: LoadedModel, head: str
-) -> tuple[Compared, Compared]:
-    """Forces and stresses, each of the file and of the model, structure by structure."""
+    file: Examined, chosen: NDArray[np.int64], loaded: LoadedModel, head: str, label: str
+) -> Compared:
+    """The label in the file and from the model, structure by structure."""
     energy_of = loaded.model.energy_of(head)
-    forces: Compared = []
-    stresses: Compared = []
+    compared: Compared = []
     for index in chosen:
         sample = file.samples[int(index)]
-        want = (
-            ["forces", "stress"] if "stress" in sample.targets and sample.pbc.all() else ["forces"]
-        )
         graph = graph_from_sample(sample, loaded.model.cutoff, loaded.model.dtype)
-        result = predict(energy_of, graph, want)
-        if result.forces is not None:
-            found = result.forces.double().numpy().reshape(-1)
-            forces.append((sample.targets["forces"].reshape(-1), found))
-        if result.stress is not None:
-            found = result.stress[0].double().numpy().reshape(-1)
-            stresses.append((sample.targets["stress"].reshape(-1), found))
-    return forces, stresses
+        found = getattr(predict(energy_of, graph, [label]), label)
+        own = sample.targets[label]
+        compared.append((own.reshape(-1), found.double().numpy().reshape(-1)))
+    return compared
 
 
 def _scale(both: Compared, smallest: float) -> Scale | None:
@@ -151,19 +150,21 @@ def _scale(both: Compared, smallest: float) -> Scale | None:
     return Scale(factor=math.copysign(size, correlation), correlation=correlation)
 
 
-def _judge(check: str, what: str, scale: Scale, label: str, rows: tuple[int, ...]) -> Finding:
+def _judge(label: str, scale: Scale, name: str, rows: tuple[int, ...]) -> Finding:
     message = (
-        f"{what} are {scale.factor:.3g} times those of {label} (correlation "
-        f"{scale.correlation:.2f}, {len(rows)} rows)"
+        f"{label} times {1.0 / scale.factor:.3g} are those of {name} "
+        f"(correlation {scale.correlation:.2f}, {len(rows)} rows)"
     )
-    size = abs(scale.factor)
-    if scale.factor > 0.0 and abs(math.log(size)) < math.log(FAR):
-        return Finding(check=check, verdict="ok", message=message)
-    if what == "stress":
-        advice = stress_advice(scale.factor)
+    size = abs(math.log(abs(scale.factor)))
+    if scale.factor > 0.0 and size < math.log(FAR):
+        return Finding(check=CHECK, verdict="ok", message=message)
+    verdict: Verdict = "wrong" if scale.factor < 0.0 or size > math.log(VERY_FAR) else "suspicious"
+    if label == "stress":
+        advice = stress_advice(scale.factor, tolerance=0.7)
     else:
         causes = ["gradients stand in place of forces: minus sign"] if scale.factor < 0.0 else []
-        if abs(math.log(size)) >= math.log(FAR):
-            causes.append(explain(size, FORCE_FACTOR, 0.5) or "a factor of no known unit")
+        if size >= math.log(FAR):
+            factor = abs(scale.factor)
+            causes.append(explain(factor, FORCE_FACTOR, 0.5) or "a factor of no known unit")
         advice = f"probably {'; '.join(causes)}. Declare it: --units forces=..."
-    return Finding(check=check, verdict="wrong", message=message, rows=rows, advice=advice)
+    return Finding(check=CHECK, verdict=verdict, message=message, rows=rows, advice=advice)

@@ -127,8 +127,8 @@ def _judge_forces(file: Examined, pairs: Pairs, slope: Slope) -> list[Finding]:
         return [agreed, *_odd_rows(check, file, pairs)]
     causes = ["gradients stand in place of forces: minus sign"] if slope.value < 0.0 else []
     factor = abs(slope.value)
-    if abs(math.log(factor)) > math.log(SMALL):
-        causes.append(explain(factor, ENERGY_PER_WORK, 0.12) or "a factor of no known unit")
+    if slope.value > 0.0 or abs(math.log(factor)) > math.log(LARGE):
+        causes.append(explain(factor, ENERGY_PER_WORK, 0.2) or "a factor of no known unit")
     return [
         Finding(
             check=check,
@@ -167,11 +167,11 @@ def _judge_stress(file: Examined, pairs: Pairs, slope: Slope, forces: Slope) -> 
     )
 
 
-def stress_advice(factor: float) -> str:
-    """What to declare for a stress that is `factor` times what it should be."""
+def stress_advice(factor: float, tolerance: float = 0.35) -> str:
+    """What to declare for a stress that is `factor` times what it should be, roughly."""
     causes = ["compression is positive (as VASP prints)"] if factor < 0.0 else []
-    if abs(math.log(abs(factor))) > math.log(SMALL):
-        causes.append(explain(factor, STRESS_FACTOR, 0.35) or "it is off by no known unit")
+    if abs(math.log(abs(factor))) > math.log(1.0 + tolerance):
+        causes.append(explain(factor, STRESS_FACTOR, tolerance) or "it is off by no known unit")
     sign = " stress_sign=compression" if factor < 0.0 else ""
     return f"probably {'; '.join(causes)}. Declare it: --units stress=...{sign}"
 

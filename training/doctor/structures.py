@@ -12,7 +12,7 @@ from training.doctor.examined import Examined
 from training.doctor.report import Finding, ranges
 
 NOBLE = (2, 10, 18, 36, 54, 86)
-LONG, SHORT = 1.5, 0.6
+LONG, SHORT = 1.45, 0.6
 """Typical shortest contact of a structure over the covalent radii: 0.7 to 1.3 in Å."""
 CLOSE, SAME_PLACE = 0.5, 0.2
 """Contact of a single structure."""
