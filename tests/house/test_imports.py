@@ -42,6 +42,7 @@ PACKAGE_RULES: dict[str, tuple[str, ...]] = {
         "training.data", "training.engine", "training.collection", "training.shards",
     ),
     "training/collection/": ("training.data", "training.engine", "training.datasets"),
+    "training/shards/": ("training.collection", "training.engine"),
     "downstream/": (
         "atomfm_calc.calculators", "atomfm_calc.workflows", "atomfm_calc.screening",
         "atomfm_calc.cli", "training.data.store", "training.hpo", "training.jobs", "tests",

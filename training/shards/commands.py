@@ -37,26 +37,27 @@ def convert(
 
     Under mpiexec, srun or their kind, the ranks divide the shards among them.
     """
+    from atomfm_calc.config import parse_config
     from training.shards.convert import Order
     from training.shards.convert import convert as write
     from training.shards.layout import ConvertSettings
 
-    settings = ConvertSettings(
-        cutoff=cutoff,
-        edges=edges,
-        structures_per_shard=structures_per_shard,
-        split_seed=split_seed,
-        validation_fraction=validation_fraction,
-        test_fraction=test_fraction,
-        never_held_out=tuple(never_held_out or ()),
-        max_force=max_force,
-    )
+    chosen = {
+        "cutoff": cutoff,
+        "edges": edges,
+        "structures_per_shard": structures_per_shard,
+        "split_seed": split_seed,
+        "validation_fraction": validation_fraction,
+        "test_fraction": test_fraction,
+        "never_held_out": never_held_out or (),
+        "max_force": max_force,
+    }
     order = Order(
         dataset=dataset,
         root=root,
         out=out,
         head=head,
-        settings=settings,
+        settings=parse_config(ConvertSettings, chosen, origin="convert"),
         hash_files=hash_files,
         workers=workers,
     )

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -48,8 +49,9 @@ from training.shards.shard_file import ShardFile
 
 logger = logging.getLogger(__name__)
 
-Job = TypeVar("Job")
 Result = TypeVar("Result")
+Mapper = Callable[..., Iterator[Any]]
+"""`map`: a function and its arguments -> the results in their order."""
 
 
 class Team(Protocol):
@@ -112,16 +114,17 @@ def convert(order: Order, team: Team | None = None) -> ShardIndex:
     team = Alone() if team is None else team
     dataset = lookup(DATASETS, order.dataset, "dataset")
     paths = _by_first(team, lambda: _paths(dataset, order))
-    plan = _agree(order, paths, team)
-    finished = _by_first(team, lambda: _finished(order.folder, plan))
-    todo = [number for number in range(len(plan.shards)) if number not in finished]
-    if team.rank == 0:
-        logger.info(
-            "%s: %d files, %d shards, %d of them finished before",
-            plan.head, len(plan.files), len(plan.shards), len(finished),
-        )  # fmt: skip
-    chunks = [_chunk(number, plan, order, paths) for number in todo[team.rank :: team.size]]
-    _together(team, lambda: _convert_all(chunks, order.workers))
+    with _workers(order.workers) as mapper:
+        plan = _agree(order, paths, team, mapper)
+        finished = _by_first(team, lambda: _finished(order.folder, plan))
+        todo = [number for number in range(len(plan.shards)) if number not in finished]
+        if team.rank == 0:
+            logger.info(
+                "%s: %d files, %d shards, %d of them finished before",
+                plan.head, len(plan.files), len(plan.shards), len(finished),
+            )  # fmt: skip
+        chunks = [_chunk(number, plan, order, paths) for number in todo[team.rank :: team.size]]
+        _together(team, lambda: _convert_all(chunks, mapper))
     return _by_first(team, lambda: _finish(order.folder, plan, dataset))
 
 
@@ -159,7 +162,7 @@ def _paths(dataset: Dataset, order: Order) -> list[Path]:
     return paths
 
 
-def _agree(order: Order, paths: list[Path], team: Team) -> Plan:
+def _agree(order: Order, paths: list[Path], team: Team, mapper: Mapper) -> Plan:
     """The plan of a conversion begun before, or a new one."""
     path = order.folder / PLAN_FILE
     known = _by_first(team, lambda: read_json(Plan, path) if path.exists() else None)
@@ -174,7 +177,7 @@ def _agree(order: Order, paths: list[Path], team: Team) -> Plan:
         for name, one in zip(names, paths, strict=True)
     ]
     mine = surveys[team.rank :: team.size]
-    dealt = _together(team, lambda: list(_pooled(_survey, mine, order.workers)))
+    dealt = _together(team, lambda: list(mapper(_survey, mine)))
     # file i was looked at by rank i % size, as its number i // size
     files = [dealt[number % team.size][number // team.size] for number in range(len(paths))]
     plan = plan_shards(order, files)
@@ -276,21 +279,22 @@ def _chunk(number: int, plan: Plan, order: Order, paths: list[Path]) -> Chunk:
     )
 
 
-def _convert_all(chunks: list[Chunk], workers: int) -> None:
-    for record in _pooled(convert_chunk, chunks, workers):
+def _convert_all(chunks: list[Chunk], mapper: Mapper) -> None:
+    for record in mapper(convert_chunk, chunks):
         logger.info("%s: %d structures, refused %s", record.name, record.size, record.refused)
 
 
-def _pooled(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Iterator[Result]:
-    """The results in the order of `jobs`, by this process or by several."""
-    if workers <= 1 or len(jobs) <= 1:
-        yield from map(work, jobs)
+@contextmanager
+def _workers(count: int) -> Iterator[Mapper]:
+    """A `map` that keeps the order, by this process or by several."""
+    if count <= 1:
+        yield map
         return
     # a forked process would share the threads of torch and of MPI
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=context) as pool:
+    with ProcessPoolExecutor(count, mp_context=context) as pool:
         try:
-            yield from pool.map(work, jobs)
+            yield pool.map
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -21,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from atomfm_calc.config import CONFIG
-from atomfm_calc.errors import DataError
+from atomfm_calc.errors import ConfigError, DataError
 
 SHARD_FORMAT = 1
 """Raised whenever columns or files change their meaning."""
@@ -59,12 +60,12 @@ class ConvertSettings:
     def __post_init__(self) -> None:
         held_out = self.validation_fraction + self.test_fraction
         if min(self.validation_fraction, self.test_fraction) < 0.0 or held_out >= 1.0:
-            raise DataError(
+            raise ConfigError(
                 f"validation_fraction {self.validation_fraction} and test_fraction "
                 f"{self.test_fraction} leave nothing to train on; each is 0 or more, both below 1"
             )
         if self.cutoff <= 0.0 or self.structures_per_shard < 1:
-            raise DataError(
+            raise ConfigError(
                 f"cutoff is {self.cutoff} and structures_per_shard {self.structures_per_shard}; "
                 "both must be above 0"
             )
@@ -202,6 +203,11 @@ class ShardIndex:
     def size(self) -> int:
         """Structures of all splits."""
         return sum(shard.size for shard in self.shards)
+
+
+def plain(error: Exception) -> str:
+    """What an error says, on one line and without the colors of ADIOS2's messages."""
+    return re.sub(r"\x1b\[[0-9;]*m|\s+", " ", f"{type(error).__name__}: {error}").strip()
 
 
 def shard_name(number: int) -> str:

@@ -7,14 +7,14 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError, listing, lookup
-from training.data.packed import EDGE_COLUMNS, PackedGraphs
+from training.data.packed import COLUMNS, EDGE_COLUMNS, PackedGraphs
 from training.data.record import build_edges
 from training.data.source import Index
 from training.shards.layout import (
@@ -53,7 +53,7 @@ class ShardSource:
         *,
         preload: bool = False,
         verify: Verify = "sizes",
-        max_open: int = 64,
+        max_open: int = 128,
     ) -> None:
         """Read the index; structures are read when they are fetched.
 
@@ -113,19 +113,16 @@ class ShardSource:
                 start = stop
         return ranges
 
-    def fetch(self, index: Index) -> Index | FetchedRows:
+    def fetch(self, index: Index) -> Any:
         """The rows of the structures `index` [S]; DataError names a shard that cannot be read."""
         if self._memory is not None:
             return index
         return self._fetch_rows(np.asarray(index), self.index.settings.edges)
 
-    def decode(self, fetched: Index | FetchedRows) -> PackedGraphs:
+    def decode(self, fetched: Any) -> PackedGraphs:
         """The structures in the order of the index, with all edges within the cutoff."""
-        if isinstance(fetched, FetchedRows):
-            graphs = _in_order(fetched)
-        else:
-            assert self._memory is not None
-            graphs = self._memory.select(fetched)
+        memory = self._memory
+        graphs = _in_order(fetched) if memory is None else memory.select(fetched)
         if not self.index.settings.edges:
             return build_edges(graphs, self.cutoff)
         if self.cutoff < self.index.settings.cutoff:
@@ -236,15 +233,13 @@ def _in_order(fetched: FetchedRows) -> PackedGraphs:
 
 
 def _graphs(parts: tuple[Columns, ...]) -> PackedGraphs:
-    names = parts[0] if parts else ()
-    columns = {
-        name: torch.from_numpy(np.concatenate([part[name] for part in parts])) for name in names
-    }
+    columns: dict[str, torch.Tensor] = {}
+    for name in COLUMNS:
+        rows = [part[name] for part in parts if name in part]
+        columns[name] = torch.from_numpy(np.concatenate(rows) if rows else empty(name, 0))
     columns["pbc"] = columns["pbc"].bool()
-    if "center" not in columns:
-        columns |= {name: torch.from_numpy(empty(name, 0)) for name in EDGE_COLUMNS}
-        columns["n_edges"] = torch.zeros_like(columns["n_edges"])
-    return PackedGraphs(columns)
+    graphs = PackedGraphs(columns)
+    return graphs if all("center" in part for part in parts) else without_edges(graphs)
 
 
 def _map_sizes(folder: Path, index: ShardIndex) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError
 from training.data.packed import ATOM_COLUMNS, COLUMNS, EDGE_COLUMNS, STRUCTURE_COLUMNS
-from training.shards.layout import ShardRecord, check_files
+from training.shards.layout import ShardRecord, check_files, plain
 
 TAILS = {"cell": (3, 3), "stress": (3, 3), "pbc": (3,)} | dict.fromkeys(
     ("positions", "forces", "edge_shift"), (3,)
@@ -57,13 +57,10 @@ class ShardFile:
         try:
             self._engine = self._io.Open(str(self.path), adios.Mode.ReadRandomAccess)
         except RuntimeError as error:
-            raise DataError(f"shard {self.path} cannot be opened: {error}") from error
+            raise DataError(f"shard {self.path} cannot be opened: {plain(error)}") from error
         self._check_name(record, head)
-        self._variables = {
-            name: self._io.InquireVariable(name)
-            for name in COLUMNS
-            if name in self._io.AvailableVariables()
-        }
+        found = {name: self._io.InquireVariable(name) for name in COLUMNS}
+        self._variables = {name: variable for name, variable in found.items() if variable}
         self.structures = self._read({name: [(0, record.size)] for name in STRUCTURE_COLUMNS})
         """Columns that have a row per structure, all of them."""
         self._first = {
@@ -111,7 +108,7 @@ class ShardFile:
             self._engine.PerformGets()
         except (RuntimeError, KeyError, ValueError) as error:
             raise DataError(
-                f"shard {self.path} cannot be read: {type(error).__name__}: {error}; check it "
+                f"shard {self.path} cannot be read: {plain(error)}; check it "
                 "with `python -m training shards verify`"
             ) from error
         return columns

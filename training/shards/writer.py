@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError
 from training.data.packed import EDGE_COLUMNS, PackedGraphs
-from training.shards.layout import FileRecord, file_record
+from training.shards.layout import FileRecord, file_record, plain
 
 SPARE_BYTES = 1 << 20
 """Room for ADIOS2's own data about the columns."""
@@ -61,8 +61,8 @@ def write_shard(
     except (OSError, RuntimeError) as error:  # adios2 raises RuntimeError
         shutil.rmtree(partial, ignore_errors=True)
         raise DataError(
-            f"shard {path} cannot be written: {error}; make room or choose another folder, then "
-            "start the same convert again: finished shards are kept"
+            f"shard {path} cannot be written: {plain(error)}; make room or choose another "
+            "folder, then start the same convert again: finished shards are kept"
         ) from error
     return files
 
