@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from atomfm_calc.config import CONFIG
 from atomfm_calc.errors import DataError, listing
-from atomfm_calc.sample import Sample, check_sample
+from atomfm_calc.sample import Sample
 from atomfm_calc.units import energy_factor, length_factor, stress_factor
 from training.datasets.adapter import DatasetInfo, Split, matching_files
 from training.datasets.readers.rows import ENDINGS, Row, endings, read_rows
@@ -224,14 +224,3 @@ class OwnFile:
     def published_split(self, path: Path) -> Split | None:
         """None: a user's file comes without a split."""
         return None
-
-
-def check_row(row: OwnRow) -> str:
-    """What makes a row unusable by itself, empty if nothing: the words of `check_sample`."""
-    if row.sample is None:
-        return row.problem
-    try:
-        check_sample(row.sample)
-    except DataError as error:
-        return str(error).removeprefix(f"{row.sample.source}: ")
-    return ""
