@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RANKS = 3
-pytestmark = pytest.mark.mpi
+pytestmark = [pytest.mark.mpi, pytest.mark.slow]
 
 
 def _run(*cases: str, ranks: int = RANKS, answers: bool = False) -> dict[str, list[str]]:

@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import ConfigError, DataError, TrainingError
-from tests.training.made import CUTOFF, packed, same_graphs
+from tests.training.made import CUTOFF, LIMITS, packed, same_graphs
 from training.data import store as store_file
+from training.data.loader import Assembler, FixedLoader
 from training.data.packed import PackedGraphs
 from training.data.source import MemorySource
 from training.data.store import StoreSource
@@ -47,6 +49,19 @@ def test_the_store_gives_the_structures_of_its_source(keep_edges: bool, share: b
         assert store.files == SOURCE.files
         assert store.n_atoms is SOURCE.n_atoms
         assert len(store) == len(GRAPHS)
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_batches_from_the_store_are_those_from_memory(prefetch: int) -> None:
+    head, index = np.arange(24) % 2, np.arange(23, -1, -1)
+    expected = list(FixedLoader(Assembler(SOURCE, head), index, LIMITS))
+    with _store() as store:
+        found = list(FixedLoader(Assembler(store, head), index, LIMITS, prefetch))
+    assert [batch.sources for batch in found] == [batch.sources for batch in expected]
+    for batch, wanted in zip(found, expected, strict=True):
+        assert all(map(torch.equal, batch.graph, wanted.graph))
+        assert torch.equal(batch.targets["energy"], wanted.targets["energy"])
+        assert torch.equal(batch.head, wanted.head)
 
 
 def test_nothing_at_all_can_be_fetched() -> None:
