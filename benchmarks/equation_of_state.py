@@ -34,12 +34,11 @@ CRYSTALS: dict[str, tuple[str, float]] = {
     "Al": ("fcc", 4.05),
     "W": ("bcc", 3.16),
     "SiC": ("zincblende", 4.36),
-    "KCl": ("rocksalt", 6.29),
 }
 """Prototype and experimental lattice constant in Å."""
 SCALES = np.linspace(0.94, 1.06, 13)
 """Lengths relative to the lattice constant that is looked for."""
-REFERENCE_SCALES = np.linspace(0.88, 1.16, 15)
+REFERENCE_SCALES = np.linspace(0.94, 1.16, 12)
 """Relative to the experimental lattice constant, where the engine's own one is looked for."""
 MINIMUM_HEIGHT = 8.0
 """Å, of the supercells of the reference collection."""

@@ -109,9 +109,9 @@ def test_starting_from_a_run_keeps_its_heads_and_adds_new_ones(config: PretrainC
     assert torch.equal(model.backbone.embedding.weight, old.backbone.embedding.weight)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: path.name)
 def test_the_configurations_of_the_project_can_be_read(path: Path) -> None:
-    kind = CardText if path.stem.endswith("-card") else PretrainConfig
+    kind = {"pretrain": PretrainConfig, "cards": CardText}[path.parent.name]
     loaded = load_config(kind, path)
     if isinstance(loaded, PretrainConfig):
         assert set(loaded.heads) <= set(DATASETS)
