@@ -10,8 +10,8 @@ default. Three questions:
 2. structures/s of the trainer at F = 128 and 3 layers on the CPU, in the same run on batches from
    memory; the loader must be five times as fast;
 3. processor time to read one structure at random, edges included: store, shards, one `torch.save`
-   file per structure (pickled, read with `weights_only=True`), one HDF5 file. Nothing is waited for,
-   as all files are in the cache, so on a quiet machine this is the time.
+   file per structure (pickled, read with `weights_only=True`), one HDF5 file. All files are in the
+   cache, so nothing is waited for, and on a quiet machine this is the time.
 
 Variants take turns in every repeat; the figures are medians over the repeats. Other processes on
 the machine show in the first two; the load is saved beside them.
