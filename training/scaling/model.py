@@ -45,6 +45,9 @@ TRAFFIC = {
 class Assumptions:
     """Numbers that are neither measured nor constants of a machine."""
 
+    least_fixed_seconds: float = 0.005
+    """Shortest fixed time of a batch on an accelerator: about a thousand kernels of a force model's
+    step at 5 µs each."""
     overlap: float = 0.5
     """Part of the backward pass that hides communication."""
     prefetch: float = 0.9
@@ -217,7 +220,8 @@ class ScalingModel:
         workload, assumed = self.workload, self.assumed
         own = workload.structures_per_rank if structures_per_rank is None else structures_per_rank
         per_atom = workload.seconds_per_atom / self.factor
-        compute = workload.fixed_seconds + per_atom * own * workload.atoms_per_structure
+        fixed = max(workload.fixed_seconds, assumed.least_fixed_seconds)
+        compute = fixed + per_atom * own * workload.atoms_per_structure
         spread = per_atom * math.sqrt(own * workload.atoms_variance_per_structure)
         buckets = assumed.bucket_bytes
         sent = gradient_seconds(workload, ranks, self.machine, self.strategy, buckets)

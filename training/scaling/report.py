@@ -35,6 +35,11 @@ def report_text(study: ScalingStudy) -> str:
         "## MEASURED, fitted to the run on one rank",
         _fit_table(study),
     ]
+    if study.workload.fixed_seconds == 0.0:
+        parts.append(
+            "The fixed time could not be told from noise: these batches are too alike or too few, "
+            "and all time is given to the atoms. Measure more steps."
+        )
     for curves in study.curves:
         parts += _modelled_section(curves)
     parts += ["## Assumptions of the model", *_assumptions(study)]
@@ -167,7 +172,8 @@ def _assumptions(study: ScalingStudy) -> list[str]:
     lines = [
         f"Speed of a device relative to the measured one: {factors}, {how}.",
         "The fixed time per batch, Python and kernel launches, is kept as measured, and in columns "
-        "with a star divided by the speed of the device.",
+        "with a star divided by the speed of the device; at least "
+        f"{1e3 * assumed.least_fixed_seconds:g} ms.",
         "Compute is linear in the number of atoms of a batch; forward, backward and optimizer "
         "together; edges per atom as measured.",
         "Every rank has one batch per step, and waits for the slowest: the expected maximum of "

@@ -147,6 +147,11 @@ def test_head_groups_communicate_less(name: str) -> None:
     )
 
 
+def test_a_step_on_an_accelerator_takes_its_least_time() -> None:
+    model = model_on("frontier", fixed_seconds=0.0, seconds_per_atom=1e-9)
+    assert model.step(1).total == pytest.approx(model.assumed.least_fixed_seconds, rel=1e-3)
+
+
 def test_equal_batches_have_no_imbalance() -> None:
     assert model_on("frontier", atoms_variance_per_structure=0.0).step(512).imbalance == 0.0
 

@@ -118,11 +118,13 @@ def test_every_table_says_whether_it_is_measured_or_modelled(
 def test_a_report_says_when_fixed_time_hides_how_a_run_scales(study: ScalingStudy) -> None:
     # 117.5 atoms in the mean: (0.1 + 0.1175 / 9) s against (0.1 + 0.1175) / 9 s
     assert "differ by a factor of 4.68 in compute, which is too much to say" in report_text(study)
-    load = replace(study.workload, fixed_seconds=0.001)
+    load = replace(study.workload, fixed_seconds=0.02)
     assumed, machine = study.assumed, study.machines[0]
     curves = curves_of(load, machine, 9.0, assumed, ["ddp"])
     assert "too much" not in report_text(replace(study, curves=curves))
     assert curves[0].weak_fast[0].compute < curves[0].weak[0].compute
+    unknown = replace(study, workload=replace(load, fixed_seconds=0.0))
+    assert "could not be told from noise" in report_text(unknown)
 
 
 def test_the_data_of_the_report_is_kept_as_numbers(study: ScalingStudy, tmp_path: Path) -> None:
