@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from atomfm_calc.errors import DataError
 from atomfm_calc.sample import Sample, check_sample, composition_key
 from training.data.packed import PackedGraphs, concatenate, pack
 from training.datasets import DATASETS
-from training.datasets.adapter import DatasetInfo
+from training.datasets.adapter import Dataset, DatasetInfo
 from training.datasets.splits import split_of
 from training.describe import describe
 from training.shards.layout import (
@@ -81,16 +81,58 @@ class _Kept:
         return concatenate(self.packed[split] or [pack([], self.cutoff)])
 
 
-def convert_chunk(chunk: Chunk) -> ShardRecord:
-    """Write one shard and the file that says it is finished.
+class _Reader:
+    """Samples of one part after the other; goes on in a file where the last part ended.
+
+    Many formats can only be read from the beginning, and each part would do so again.
+    """
+
+    def __init__(self) -> None:
+        self._place: tuple[Path, int] | None = None
+        self._samples: Iterator[Sample] = iter(())
+        self._ahead: Sample | None = None
+
+    def read(self, dataset: Dataset, path: Path, part: ShardPart) -> Iterator[Sample]:
+        if self._place != (path, part.start):
+            self._samples, self._ahead = dataset.read(path, part.start), None
+        self._place = None
+        number = part.start - 1
+        while number < part.stop - 1:
+            sample = self._ahead or next(self._samples, None)
+            self._ahead = None
+            if sample is None:
+                break
+            number = int(sample.source.rpartition("#")[2])
+            if number >= part.stop:  # the records between are of another dataset
+                self._ahead = sample
+                break
+            yield sample
+        self._place = (path, part.stop)
+
+
+def convert_chunks(chunks: Sequence[Chunk]) -> list[ShardRecord]:
+    """Write shards, and beside each the file that says it is finished.
+
+    Args:
+        chunks: best in the order of their records, so that no file is read twice.
 
     Raises:
         DataError: a record that cannot be read (names file and record), or a disk that is full or
             cannot be written to (names the shard).
     """
+    reader, records = _Reader(), []
+    for chunk in chunks:
+        record = _convert(chunk, reader)
+        logger.info("%s: %d structures, refused %s", record.name, record.size, record.refused)
+        records.append(record)
+    return records
+
+
+def _convert(chunk: Chunk, reader: _Reader) -> ShardRecord:
     kept, refused = _Kept(cutoff=chunk.settings.cutoff), Counter[str]()
     for path, source, part in chunk.parts:
-        for split, sample in _samples(chunk, path, source, part, refused):
+        samples = reader.read(DATASETS[chunk.dataset], path, part)
+        for split, sample in _usable(chunk, samples, source, refused):
             kept.add(split, sample, part.file)
         for split in SPLITS:
             kept.pack(split, part.file)
@@ -137,17 +179,17 @@ def _attributes(chunk: Chunk, name: str) -> dict[str, str]:
     }
 
 
-def _samples(
-    chunk: Chunk, path: Path, source: SourceFile, part: ShardPart, refused: Counter[str]
+def _usable(
+    chunk: Chunk, samples: Iterable[Sample], source: SourceFile, refused: Counter[str]
 ) -> Iterator[tuple[str, Sample]]:
-    dataset = DATASETS[chunk.dataset]
-    for sample in dataset.read(path, part.start, part.stop):
-        reason = _refusal(sample, dataset.info, chunk.settings)
+    info = DATASETS[chunk.dataset].info
+    for sample in samples:
+        reason = _refusal(sample, info, chunk.settings)
         if reason:
             refused[reason] += 1
             continue
-        split = source.split or _split(sample, source, dataset.info, chunk.settings)
-        yield split, _as_stored(sample, dataset.info)
+        split = source.split or _split(sample, source, info, chunk.settings)
+        yield split, _as_stored(sample, info)
 
 
 def _refusal(sample: Sample, info: DatasetInfo, settings: ConvertSettings) -> str:

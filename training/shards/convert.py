@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -23,7 +24,7 @@ from atomfm_calc.errors import DataError, lookup
 from training.datasets import DATASETS
 from training.datasets.adapter import Dataset
 from training.describe import merge
-from training.shards.chunk import Chunk, convert_chunk, versions
+from training.shards.chunk import Chunk, convert_chunks, versions
 from training.shards.layout import (
     INDEX_FILE,
     PLAN_FILE,
@@ -123,8 +124,13 @@ def convert(order: Order, team: Team | None = None) -> ShardIndex:
                 "%s: %d files, %d shards, %d of them finished before",
                 plan.head, len(plan.files), len(plan.shards), len(finished),
             )  # fmt: skip
-        chunks = [_chunk(number, plan, order, paths) for number in todo[team.rank :: team.size]]
-        _together(team, lambda: _convert_all(chunks, mapper))
+        # successive shards to each process: it reads on where the last one ended
+        blocks = np.array_split(todo, team.size * order.workers)
+        mine = blocks[team.rank * order.workers : (team.rank + 1) * order.workers]
+        chunks = [
+            [_chunk(number, plan, order, paths) for number in block.tolist()] for block in mine
+        ]
+        _together(team, lambda: list(mapper(convert_chunks, chunks)))
     return _by_first(team, lambda: _finish(order.folder, plan, dataset))
 
 
@@ -137,6 +143,7 @@ def _together(team: Team, work: Callable[[], Result]) -> list[Result]:
         result = work()
     except Exception as error:
         problem = f"rank {team.rank}: {type(error).__name__}: {error}"
+        logger.error("%s", problem)  # now: other ranks may be busy for long
     answers = team.gather((result, problem))
     problems = list(dict.fromkeys(text for _, text in answers if text))
     if problems:
@@ -279,11 +286,6 @@ def _chunk(number: int, plan: Plan, order: Order, paths: list[Path]) -> Chunk:
     )
 
 
-def _convert_all(chunks: list[Chunk], mapper: Mapper) -> None:
-    for record in mapper(convert_chunk, chunks):
-        logger.info("%s: %d structures, refused %s", record.name, record.size, record.refused)
-
-
 @contextmanager
 def _workers(count: int) -> Iterator[Mapper]:
     """A `map` that keeps the order, by this process or by several."""
@@ -292,7 +294,8 @@ def _workers(count: int) -> Iterator[Mapper]:
         return
     # a forked process would share the threads of torch and of MPI
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
+    say = partial(logging.basicConfig, level=logging.getLogger().level, format="%(message)s")
+    with ProcessPoolExecutor(count, mp_context=context, initializer=say) as pool:
         try:
             yield pool.map
         except BaseException:

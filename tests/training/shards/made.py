@@ -33,6 +33,10 @@ class MadeDataset:
     """Above 0: record i belongs to group i % groups."""
     splits: Mapping[str, Split] = field(default_factory=dict)
     """File name -> published split."""
+    passed_over: frozenset[int] = frozenset()
+    """Records that belong to another dataset."""
+    reads: list[str] = field(default_factory=list)
+    """"file#first record" of every call of `read`."""
 
     def files(self, root: Path) -> list[Path]:
         found = sorted(root.rglob("*.made"))
@@ -44,7 +48,10 @@ class MadeDataset:
         return int(json.loads(path.read_text()))
 
     def read(self, path: Path, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
+        self.reads.append(f"{path.name}#{start}")
         for number, sample in enumerate(samples(self.count(path))[start:stop], start):
+            if number in self.passed_over:
+                continue
             changed = replace(sample, source=f"{path.name}#{number}")
             if self.groups:
                 changed = replace(changed, group=f"g{number % self.groups}")

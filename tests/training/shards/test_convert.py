@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from tests.made.public_files import MINIATURES
 from tests.training.made import labeled
 from tests.training.shards.conftest import Enter
 from tests.training.shards.made import (
@@ -19,6 +21,7 @@ from tests.training.shards.made import (
     order,
     write_files,
 )
+from training.datasets import DATASETS
 from training.shards.convert import Order, convert, plan_shards
 from training.shards.layout import ConvertSettings, FileRecord, SourceFile
 from training.shards.reader import ShardSource
@@ -58,6 +61,50 @@ def test_small_files_share_a_shard_and_large_ones_are_cut_at_whole_multiples() -
         [(3, 7, 14)],
         [(3, 14, 15), (4, 0, 5)],
     ]
+
+
+def test_successive_shards_read_a_file_once(tmp_path: Path, enter: Enter) -> None:
+    dataset = MadeDataset()
+    enter(dataset)
+    converted(tmp_path)
+    assert dataset.reads == ["a.made#0", "b.made#0"]
+    folder = tmp_path / "out/made"
+    expected = content(folder)
+    for number in (1, 3):
+        (folder / f"shard-0000{number}.json").unlink()
+    converted(tmp_path)
+    assert dataset.reads[2:] == ["a.made#7", "b.made#7"]
+    assert content(folder) == expected
+
+
+def test_records_of_another_dataset_shift_no_shard(tmp_path: Path, enter: Enter) -> None:
+    passed_over = frozenset({5, 6, 7, 13, 15})  # across the ends of shards, and the last record
+    enter(MadeDataset(passed_over=passed_over))
+    converted(tmp_path)
+    source = ShardSource(tmp_path / "out/made", 3.0)
+    found = set.union(*(_origins(source, split) for split in source.split_ranges))
+    numbers = {name: set(range(n)) - passed_over for name, n in (("a", 10), ("b", 16))}
+    assert found == {f"{name}.made#{i}" for name, kept in numbers.items() for i in kept}
+    assert [shard.size for shard in source.index.shards] == [5, 2, 5, 5, 1]
+
+
+@pytest.mark.parametrize("name", MINIATURES)
+def test_every_public_dataset_can_be_converted(tmp_path: Path, name: str) -> None:
+    root = MINIATURES[name](tmp_path / "root")
+    everything = []
+    for size in (1, 100):
+        settings = ConvertSettings(
+            structures_per_shard=size, validation_fraction=0.0, test_fraction=0.0
+        )
+        made = Order(dataset=name, root=root, out=tmp_path / str(size), settings=settings)
+        convert(made)
+        source = ShardSource(made.folder, 5.0, verify="checksums")
+        everything.append({split: _origins(source, split) for split in source.split_ranges})
+    assert everything[0] == everything[1]
+    dataset = DATASETS[name]
+    n_samples = sum(1 for path in dataset.files(root) for _ in dataset.read(path))
+    n_kept = sum(map(len, everything[0].values()))
+    assert n_kept == n_samples - sum(source.index.refused.values()) > 0
 
 
 def test_published_splits_are_kept(tmp_path: Path, enter: Enter) -> None:
