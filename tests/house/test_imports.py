@@ -64,7 +64,10 @@ DOORS: dict[str, tuple[str, ...]] = {
         "tests/mpi/",
     ),
     "adios2": ("training/shards/",),
-    "torch_geometric": ("training/data/pyg.py", "tests/training/data/test_pyg.py"),
+    "torch_geometric": (
+        "training/data/pyg.py", "tests/training/data/test_pyg.py", "benchmarks/hydragnn_step.py",
+    ),
+    "hydragnn": ("benchmarks/hydragnn_step.py",),
     "lmdb": ("training/datasets/readers/ase_database.py", "tests/"),
     "ase_db_backends": ("training/datasets/readers/ase_database.py",),
     "h5py": ("training/datasets/readers/hdf5.py", "tests/", "benchmarks/"),
