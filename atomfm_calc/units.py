@@ -41,6 +41,12 @@ def length_factor(unit: str) -> float:
     return lookup(LENGTH_UNITS, unit, "length unit")
 
 
+def forces_factor(unit: str) -> float:
+    """eV/Å per `unit`, written energy/length; UnknownNameError names the units there are."""
+    energy, _, length = unit.rpartition("/")
+    return energy_factor(energy) / length_factor(length)
+
+
 def stress_factor(unit: str) -> float:
     """eV/Å³ per `unit`; UnknownNameError names the units there are."""
     return lookup(STRESS_UNITS, unit, "stress unit")

@@ -15,13 +15,15 @@ from atomfm_calc.errors import DataError, lookup
 from atomfm_calc.sample import Sample
 from training.config import DataConfig
 from training.data.loader import Assembler
-from training.data.packed import PackedGraphs, concatenate
-from training.data.prepared import DataFile, data_file, prepare_file
+from training.data.packed import PackedGraphs
+from training.data.prepared import DataFile, Prepared, data_file, join, prepare_file
 from training.data.source import MemorySource
 from training.datasets import DATASETS
 from training.datasets.adapter import CollectionShards, Dataset, DatasetInfo
-from training.datasets.splits import split_by_composition
+from training.datasets.chosen import OWN_FILE, chosen_dataset
+from training.datasets.splits import split_by_group
 from training.describe import describe
+from training.own_data import own_data
 from training.training_data import SUMMARY_FILE, Index, Summary, TrainingData, fit_head
 
 logger = logging.getLogger(__name__)
@@ -46,7 +48,7 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
         from training.from_shards import assemble_shards  # only who has shards needs adios2
 
         return assemble_shards(heads, config, cutoff)
-    parts: list[PackedGraphs] = []
+    parts: list[Prepared] = []
     owner: list[NDArray[np.int64]] = []
     files: list[str] = []
     infos: dict[str, DatasetInfo] = {}
@@ -55,21 +57,20 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
         dataset = dataset_of(head, config)
         sources = _files_of(head, dataset, config)
         infos[head] = replace(dataset.info, name=head)
-        graphs, refused = _read(dataset, sources, len(files), config, cutoff)
-        if not dataset.info.uses_charge:
-            graphs = _neutral(graphs, refused)
+        part = _read(head, dataset, sources, len(files), config, cutoff)
         files += [source.path.name for source in sources]
-        parts.append(graphs)
-        owner.append(np.full(len(graphs), number))
+        parts.append(part)
+        owner.append(np.full(len(part.graphs), number))
         summary["heads"][head] = {
             "files": [[str(path), checksum] for path, checksum in sources],
-            "refused": refused,
+            "refused": part.refused,
+            **_meaning(head, config),
         }
-        logger.info("%s: %d structures, refused %s", head, len(graphs), refused or "none")
-    graphs = concatenate(parts)
-    head_of = np.concatenate(owner)
+        logger.info("%s: %d structures, refused %s", head, len(owner[-1]), part.refused or "none")
+    everything = join(parts)
+    graphs, head_of = everything.graphs, np.concatenate(owner)
     splits = {
-        head: _divide(graphs, np.flatnonzero(head_of == number), infos[head], config)
+        head: _divide(everything, np.flatnonzero(head_of == number), infos[head], config)
         for number, head in enumerate(heads)
     }
     references, scales = {}, {}
@@ -93,7 +94,7 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
 def dataset_of(head: str, config: DataConfig) -> Dataset:
     """The dataset that trains a head; UnknownNameError if there is none of that name."""
     if head in config.own_files:
-        return DATASETS["extxyz"]
+        return chosen_dataset(OWN_FILE, own_data(config.own_files[head]))
     return lookup(DATASETS, head, "dataset (or key of data.own_files)")
 
 
@@ -114,7 +115,7 @@ def _files_of(head: str, dataset: Dataset, config: DataConfig) -> list[DataFile]
 
 def _present_files(head: str, dataset: Dataset, config: DataConfig) -> list[Path]:
     if head in config.own_files:
-        return dataset.files(config.own_files[head])
+        return dataset.files(own_data(config.own_files[head]).path)
     if not isinstance(dataset, CollectionShards):
         return dataset.files(config.root)
     if config.collection is None:
@@ -133,40 +134,50 @@ def _recorded_files(head: str, run: Path) -> list[DataFile]:
     return [DataFile(Path(name), checksum) for name, checksum in entries]
 
 
+def _meaning(head: str, config: DataConfig) -> Summary:
+    """Keys and units of a user's file: with other ones, a run is another run."""
+    own = config.own_files.get(head)
+    return {} if own is None else {"own_data": own_data(own).meaning()}
+
+
 def _read(
-    dataset: Dataset, sources: list[DataFile], first_file: int, config: DataConfig, cutoff: float
-) -> tuple[PackedGraphs, dict[str, int]]:
-    parts: list[PackedGraphs] = []
-    refused: dict[str, int] = {}
-    for number, source in enumerate(sources):
-        prepared = prepare_file(source, dataset.read, cutoff, config.cache)
-        columns = dict(prepared.graphs.columns)
-        columns["file"] = columns["file"].new_full(columns["file"].shape, first_file + number)
-        parts.append(PackedGraphs(columns))
-        for reason, count in prepared.refused.items():
-            refused[reason] = refused.get(reason, 0) + count
-    graphs = concatenate(parts)
-    unlabeled = ~np.isfinite(graphs.columns["energy"].numpy())
-    violent = graphs.largest_force() > config.max_force
-    for name, found in (("no energy", unlabeled), (f"force above {config.max_force}", violent)):
-        if found.any():
-            refused[name] = int(found.sum())
-    bad = unlabeled | violent
-    return (graphs.select(np.flatnonzero(~bad)) if bad.any() else graphs), refused
+    head: str,
+    dataset: Dataset,
+    sources: list[DataFile],
+    first_file: int,
+    config: DataConfig,
+    cutoff: float,
+) -> Prepared:
+    """All structures that a head can learn from; `first_file` is the number of its first file."""
+    # a file may hold records of several datasets, each of which takes its own
+    settings = json.dumps([dataset.info.name, _meaning(head, config)], sort_keys=True)
+    parts = []
+    for number, source in enumerate(sources, first_file):
+        part = prepare_file(source, dataset.read, cutoff, config.cache, settings)
+        columns = part.graphs.columns
+        file = torch.full_like(columns["file"], number)
+        parts.append(replace(part, graphs=PackedGraphs({**columns, "file": file})))
+    whole = join(parts)
+    whole = whole.without(
+        {
+            "no energy": ~np.isfinite(whole.graphs.columns["energy"].numpy()),
+            f"force above {config.max_force}": whole.graphs.largest_force() > config.max_force,
+        }
+    )
+    return whole if dataset.info.uses_charge else _neutral(whole)
 
 
-def _neutral(graphs: PackedGraphs, refused: dict[str, int]) -> PackedGraphs:
-    """Uncharged structures only (others are counted in `refused`), none with a stated spin."""
-    charged = graphs.columns["charge"].numpy() != 0.0
-    if charged.any():
-        refused["charged, which this head does not learn"] = int(charged.sum())
-        graphs = graphs.select(np.flatnonzero(~charged))
-    unstated = torch.ones_like(graphs.columns["multiplicity"])
-    return PackedGraphs({**graphs.columns, "multiplicity": unstated})
+def _neutral(whole: Prepared) -> Prepared:
+    """Uncharged structures only, none with a stated spin."""
+    charged = whole.graphs.columns["charge"].numpy() != 0.0
+    kept = whole.without({"charged, which this head does not learn": charged})
+    columns = kept.graphs.columns
+    unstated = torch.ones_like(columns["multiplicity"])
+    return replace(kept, graphs=PackedGraphs({**columns, "multiplicity": unstated}))
 
 
 def _divide(
-    graphs: PackedGraphs, members: Index, info: DatasetInfo, config: DataConfig
+    everything: Prepared, members: Index, info: DatasetInfo, config: DataConfig
 ) -> dict[str, Index]:
     fractions = {
         "train": 1.0 - config.validation_fraction - config.test_fraction,
@@ -180,10 +191,14 @@ def _divide(
         local = {"train": train, "validation": validation, "test": test}
     else:
         samples = [
-            Sample(atomic_numbers=graphs.numbers_of(index), positions=np.zeros((0, 3)))
+            Sample(
+                atomic_numbers=everything.graphs.numbers_of(index),
+                positions=np.zeros((0, 3)),
+                group=everything.groups[index] if info.split == "group" else "",
+            )
             for index in members
         ]
-        divided = split_by_composition(samples, fractions, config.split_seed, config.never_held_out)
+        divided = split_by_group(samples, fractions, config.split_seed, config.never_held_out)
         local = {name: np.array(divided[name], dtype=np.int64) for name in SPLITS}
     limit = config.max_structures_per_head
     if limit is not None:

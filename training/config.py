@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from atomfm_calc.config import CONFIG
 from atomfm_calc.errors import ConfigError
 from atomfm_calc.models.architecture import Architecture
+from training.own_data import OwnFileConfig
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -33,8 +34,9 @@ class DataConfig:
     """Folder of the published files."""
     collection: Path | None = None
     """Folder of the project's own collection; needed for its heads only."""
-    own_files: dict[str, Path] = field(default_factory=dict)
-    """Head name -> a user's extended XYZ file, for heads that are in no table."""
+    own_files: dict[str, OwnFileConfig] = field(default_factory=dict)
+    """Head name -> a user's file or a folder of such files, as a path or, with keys and units of
+    its own, as the fields of `OwnData`; for heads that are in no table."""
     cache: Path = Path("work/prepared")
     """Folder for prepared graphs."""
     files_of_run: Path | None = None

@@ -1,4 +1,7 @@
-"""Prepared graphs on disk: one safetensors file per data file, found by content and cutoff."""
+"""Prepared graphs on disk: one safetensors file per data file.
+
+Found by the file's content, by what that is taken to mean, and by the cutoff.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +9,30 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from atomfm_calc.errors import DataError
 from atomfm_calc.sample import Sample, check_sample
-from training.data.packed import COLUMNS, PackedGraphs, pack
+from training.data.packed import COLUMNS, PackedGraphs, concatenate, pack
 
 logger = logging.getLogger(__name__)
 
-PREPARED_FORMAT = 1
+PREPARED_FORMAT = 2
 """Raised whenever the content of the cache changes its meaning."""
+GROUPS = "groups"
+"""Column of the groups, UTF-8 bytes of a JSON list, beside those of the graphs."""
 Reader = Callable[[Path], Iterable[Sample]]
+Names = NDArray[np.object_]
+"""Text [S]."""
 
 
 class DataFile(NamedTuple):
@@ -37,12 +46,34 @@ class DataFile(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """The graphs of one data file."""
+    """The graphs of one data file, or of several."""
 
     graphs: PackedGraphs
     """Those that passed `check_sample`."""
+    groups: Names
+    """`Sample.group` of each [S]; empty: its composition."""
     refused: dict[str, int]
     """Number of refused samples by reason."""
+
+    def without(self, found: Mapping[str, NDArray[np.bool_]]) -> Prepared:
+        """Leave out, and count, the structures that are true [S] for any of the reasons."""
+        counts = Counter({reason: int(bad.sum()) for reason, bad in found.items() if bad.any()})
+        if not counts:
+            return self
+        kept = np.flatnonzero(~np.logical_or.reduce(list(found.values())))
+        return Prepared(
+            graphs=self.graphs.select(kept),
+            groups=self.groups[kept],
+            refused=dict(Counter(self.refused) + counts),
+        )
+
+
+def join(parts: Sequence[Prepared]) -> Prepared:
+    """All structures of `parts`, in order; DataError if there are no parts."""
+    graphs = concatenate([part.graphs for part in parts])
+    groups = np.concatenate([part.groups for part in parts])
+    refused = sum((Counter(part.refused) for part in parts), Counter[str]())
+    return Prepared(graphs=graphs, groups=groups, refused=dict(refused))
 
 
 def data_file(path: Path) -> DataFile:
@@ -50,7 +81,9 @@ def data_file(path: Path) -> DataFile:
     return DataFile(path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
-def prepare_file(file: DataFile, read: Reader, cutoff: float, cache: Path | None) -> Prepared:
+def prepare_file(
+    file: DataFile, read: Reader, cutoff: float, cache: Path | None, settings: str = ""
+) -> Prepared:
     """The graphs of a data file, from the cache if they were made before.
 
     Args:
@@ -58,11 +91,13 @@ def prepare_file(file: DataFile, read: Reader, cutoff: float, cache: Path | None
         read: file -> samples; used only if the cache does not have the file.
         cutoff: Å.
         cache: folder of prepared files, made if absent; None: no cache.
+        settings: all else that the samples of `read` depend on, such as keys and units.
 
     Raises:
         DataError: the file is needed, but gone or changed.
     """
-    key = f"{file.sha256[:24]}-{cutoff:.3f}-{PREPARED_FORMAT}"
+    meaning = hashlib.sha256(settings.encode()).hexdigest()[:12]
+    key = f"{file.sha256[:24]}-{meaning}-{cutoff:.3f}-{PREPARED_FORMAT}"
     cached = None if cache is None else cache / f"{key}.safetensors"
     if cached is not None and cached.is_file():
         return _load(cached)
@@ -73,14 +108,18 @@ def prepare_file(file: DataFile, read: Reader, cutoff: float, cache: Path | None
         )
     logger.info("building the graphs of %s", file.path.name)
     refused: Counter[str] = Counter()
-    graphs = pack(_checked(read(file.path), refused), cutoff)
-    prepared = Prepared(graphs=graphs, refused=dict(refused))
+    groups: list[str] = []
+    graphs = pack(_checked(read(file.path), refused, groups), cutoff)
+    prepared = Prepared(graphs=graphs, groups=_names(groups), refused=dict(refused))
     if cached is not None:
         _save(prepared, cached)
     return prepared
 
 
-def _checked(samples: Iterable[Sample], refused: Counter[str]) -> Iterable[Sample]:
+def _checked(
+    samples: Iterable[Sample], refused: Counter[str], groups: list[str]
+) -> Iterable[Sample]:
+    """Those that can be right; counts the others, and notes the groups, on the way."""
     for sample in samples:
         try:
             check_sample(sample)
@@ -88,13 +127,20 @@ def _checked(samples: Iterable[Sample], refused: Counter[str]) -> Iterable[Sampl
             logger.warning("left out: %s", error)
             refused[str(error).rpartition(": ")[2]] += 1
             continue
+        groups.append(sample.group)
         yield sample
+
+
+def _names(names: list[str]) -> Names:
+    return np.array(names, dtype=object)
 
 
 def _save(prepared: Prepared, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     columns = {name: column.contiguous() for name, column in prepared.graphs.columns.items()}
+    text = json.dumps(prepared.groups.tolist()).encode()
+    columns[GROUPS] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
     save_file(columns, partial, metadata={"refused": json.dumps(prepared.refused)})
     partial.replace(path)
 
@@ -103,4 +149,5 @@ def _load(path: Path) -> Prepared:
     with safe_open(str(path), framework="pt") as file:
         refused = json.loads((file.metadata() or {}).get("refused", "{}"))
         columns: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in COLUMNS}
-    return Prepared(graphs=PackedGraphs(columns), refused=refused)
+        groups = json.loads(file.get_tensor(GROUPS).numpy().tobytes())
+    return Prepared(graphs=PackedGraphs(columns), groups=_names(groups), refused=refused)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError, listing
 from atomfm_calc.sample import Sample
-from atomfm_calc.units import energy_factor, length_factor, stress_factor
+from atomfm_calc.units import energy_factor, forces_factor, length_factor, stress_factor
 from training.datasets.adapter import Units
 from training.datasets.readers.frame import Frame
 
@@ -70,12 +70,6 @@ def labeled_sample(
         targets=targets,
         group=group,
     )
-
-
-def forces_factor(unit: str) -> float:
-    """eV/Å per `unit`, written energy/length; UnknownNameError names the units there are."""
-    energy, _, length = unit.rpartition("/")
-    return energy_factor(energy) / length_factor(length)
 
 
 def signed_factor(stress: str) -> float:

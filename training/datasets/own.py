@@ -1,24 +1,22 @@
-"""A user's own file: which keys hold the labels, in which units; nothing is guessed."""
+"""Reading a user's own file: the keys and units are those of `OwnData`; nothing is guessed."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass as plain_dataclass
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic.dataclasses import dataclass
 
-from atomfm_calc.config import CONFIG
 from atomfm_calc.errors import DataError, listing
 from atomfm_calc.sample import Sample
-from atomfm_calc.units import energy_factor, length_factor, stress_factor
+from atomfm_calc.units import energy_factor, forces_factor, length_factor, stress_factor
 from training.datasets.adapter import DatasetInfo, Split, matching_files
 from training.datasets.readers.rows import ENDINGS, Row, endings, read_rows
+from training.own_data import OwnData
 
 Floats = NDArray[np.float64]
 
@@ -29,42 +27,7 @@ VOIGT = np.array([[0, 5, 4], [5, 1, 3], [4, 3, 2]])
 """Place of each component among ASE's six numbers xx, yy, zz, yz, xz, xy."""
 
 
-@dataclass(frozen=True, kw_only=True, config=CONFIG)
-class OwnData:
-    """A user's file and what its numbers mean."""
-
-    path: Path
-    """File, or a folder of such files; the format is that of the ending (`ENDINGS`)."""
-    energy_key: str | None = None
-    """Key of the total energy; None: `REF_energy`, else what ASE reads as `energy`."""
-    forces_key: str | None = None
-    """Key of the forces; None: `REF_forces`, else what ASE reads as `forces`."""
-    stress_key: str | None = None
-    """Key of the stress or virial; None: `REF_stress`, else what ASE reads as `stress`."""
-    group_key: str | None = None
-    """Key that is equal in rows to be held out together, such as those of one trajectory."""
-    energy_unit: str = "eV"
-    """Key of `ENERGY_UNITS`."""
-    length_unit: str = "angstrom"
-    """Of positions and cells; key of `LENGTH_UNITS`."""
-    forces_unit: str = "eV/angstrom"
-    """Energy unit / length unit, such as kcal/mol/angstrom."""
-    stress_unit: str = "eV/angstrom^3"
-    """Key of `STRESS_UNITS`; of a virial: not used, that is in the energy unit."""
-    stress_sign: Literal["tension positive", "compression positive"] = "tension positive"
-    """ASE: tension positive, a compressed crystal has a negative stress. VASP's output: the other
-    way round."""
-    stress_is: Literal["stress", "virial"] = "stress"
-    """virial: minus stress times volume, as in files for GAP."""
-
-    def __post_init__(self) -> None:
-        energy_factor(self.energy_unit)
-        length_factor(self.length_unit)
-        forces_factor(self.forces_unit)
-        stress_factor(self.stress_unit)
-
-
-@plain_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OwnRow:
     """One row of a user's file."""
 
@@ -80,12 +43,6 @@ class OwnRow:
     """Whether the row says its multiplicity."""
     problem: str
     """Why it cannot be read; empty if it can."""
-
-
-def forces_factor(unit: str) -> float:
-    """eV/Å per `unit`, written energy/length; UnknownNameError names the units there are."""
-    energy, _, length = unit.rpartition("/")
-    return energy_factor(energy) / length_factor(length)
 
 
 def read_own(own: OwnData, path: Path | None = None) -> Iterator[OwnRow]:
@@ -191,7 +148,7 @@ def _stress(value: Floats, own: OwnData, sample: Sample) -> Floats:
     return sign * value * stress_factor(own.stress_unit)
 
 
-@plain_dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class OwnFile:
     """The dataset of a user's file; `root` is the file itself or a folder of such files."""
 
@@ -199,6 +156,11 @@ class OwnFile:
     """What it is."""
     data: OwnData | None = None
     """Keys and units; None: those of `OwnData` without further words."""
+
+    def described_by(self, own: OwnData) -> OwnFile:
+        """The same with other keys and units; rows of a group are held out together."""
+        split = self.info.split if own.group_key is None else "group"
+        return replace(self, data=own, info=replace(self.info, split=split))
 
     def files(self, root: Path) -> list[Path]:
         """The file, or all files of a folder that can be read, by name."""

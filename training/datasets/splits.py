@@ -9,7 +9,7 @@ from atomfm_calc.errors import DataError
 from atomfm_calc.sample import Sample, composition_key
 
 
-def split_by_composition(
+def split_by_group(
     samples: Sequence[Sample],
     fractions: Mapping[str, float],
     seed: int,
@@ -17,12 +17,13 @@ def split_by_composition(
 ) -> dict[str, list[int]]:
     """Positions of the samples of each split.
 
-    The split of a composition depends on its reduced formula and the seed only: not on the other
-    samples, so it is the same in every dataset and stays when a dataset grows.
+    A group is what `Sample.group` says, or the composition of samples that say none. Its split
+    depends on its name, or reduced formula, and the seed only: not on the other samples, so it is
+    the same in every dataset and stays when a dataset grows.
 
     Args:
-        samples: only their atomic numbers are read.
-        fractions: split -> part of the compositions, adding up to 1.
+        samples: only their atomic numbers and groups are read.
+        fractions: split -> part of the groups, adding up to 1.
         seed: another seed is another division.
         never_held_out: compositions, as `composition_key` writes them, that stay in the first
             split; the others are divided as without them.
@@ -37,7 +38,7 @@ def split_by_composition(
         if composition in never_held_out:
             members[next(iter(fractions))].append(position)
         else:
-            members[split_of(composition, fractions, seed)].append(position)
+            members[split_of(sample.group or composition, fractions, seed)].append(position)
     return members
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from atomfm_calc.registry.catalog import LoadedModel
-from training.datasets.own import OwnData
 from training.doctor import consistency, energies, labels, overview, structures
 from training.doctor.comparison import compare_with_model
 from training.doctor.examined import Examined, examine_file
 from training.doctor.report import Finding, Report
+from training.own_data import OwnData
 
 CHECKS: dict[str, Callable[[Examined], list[Finding]]] = {
     "rows": labels.check_rows,

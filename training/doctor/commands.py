@@ -14,9 +14,9 @@ from rich.table import Table
 from atomfm_calc.config import parse_config
 from atomfm_calc.errors import ConfigError, lookup
 from atomfm_calc.registry.catalog import LoadedModel, load_model
-from training.datasets.own import OwnData
 from training.doctor.checks import examine
 from training.doctor.report import Report, ranges
+from training.own_data import OwnData
 
 UNIT_WORDS: dict[str, str] = {
     "energy": "energy_unit",

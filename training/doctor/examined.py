@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from atomfm_calc.errors import DataError
 from atomfm_calc.sample import Sample, check_sample, composition_key
 from training.data.statistics import composition_matrix
-from training.datasets.own import LABELS, OwnData, OwnRow, read_own
+from training.datasets.own import LABELS, OwnRow, read_own
 from training.doctor.surroundings import Surroundings, surroundings_of
+from training.own_data import OwnData
 
 Floats = NDArray[np.float64]
 Index = NDArray[np.int64]

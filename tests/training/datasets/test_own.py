@@ -15,9 +15,11 @@ from ase.db import connect
 from ase.io import write
 
 from atomfm_calc.errors import DataError, UnknownNameError
+from atomfm_calc.units import forces_factor
 from training.datasets import DATASETS
-from training.datasets.own import OwnData, OwnFile, forces_factor, read_own
+from training.datasets.own import OwnFile, read_own
 from training.datasets.readers.rows import read_rows
+from training.own_data import OwnData
 
 FORCES = np.array([[0.0, 0.0, 0.3], [0.0, 0.0, -0.3]])
 STRESS = np.diag([0.01, 0.02, 0.03])

@@ -10,9 +10,9 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.io import write
 
-from training.datasets.own import OwnData
 from training.doctor.checks import examine
 from training.doctor.report import Report
+from training.own_data import OwnData
 
 HARTREE, KCAL_PER_MOL, BOHR, KBAR = 27.2114, 0.0433641, 0.529177, 1.0 / 1602.1766
 """eV, eV, Å, eV/Å³; from CODATA 2018, six figures."""

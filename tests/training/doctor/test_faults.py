@@ -19,9 +19,9 @@ from tests.training.doctor.made import (
     report_of,
     written,
 )
-from training.datasets.own import OwnData
 from training.doctor.checks import examine
 from training.doctor.report import Finding
+from training.own_data import OwnData
 
 Frames = list[Atoms]
 MAKERS: dict[str, Callable[[], Frames]] = {"crystals": crystals, "molecules": molecules}
