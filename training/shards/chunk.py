@@ -14,10 +14,11 @@ import numpy as np
 from atomfm_calc.errors import DataError
 from atomfm_calc.sample import Sample, check_sample, composition_key
 from training.data.packed import PackedGraphs, concatenate, pack
-from training.datasets import DATASETS
 from training.datasets.adapter import Dataset, DatasetInfo
+from training.datasets.chosen import chosen_dataset
 from training.datasets.splits import split_of
 from training.describe import describe
+from training.own_data import OwnData
 from training.shards.layout import (
     SHARD_FORMAT,
     SPLITS,
@@ -57,6 +58,8 @@ class Chunk:
     """Of the conversion."""
     parts: tuple[tuple[Path, SourceFile, ShardPart], ...]
     """Data files and the records to take from each."""
+    own: OwnData | None = None
+    """What the numbers of a user's files mean; None: as the dataset says."""
 
 
 @dataclass(kw_only=True)
@@ -129,10 +132,11 @@ def convert_chunks(chunks: Sequence[Chunk]) -> list[ShardRecord]:
 
 
 def _convert(chunk: Chunk, reader: _Reader) -> ShardRecord:
+    dataset = chosen_dataset(chunk.dataset, chunk.own)
     kept, refused = _Kept(cutoff=chunk.settings.cutoff), Counter[str]()
     for path, source, part in chunk.parts:
-        samples = reader.read(DATASETS[chunk.dataset], path, part)
-        for split, sample in _usable(chunk, samples, source, refused):
+        samples = reader.read(dataset, path, part)
+        for split, sample in _usable(samples, source, dataset.info, chunk.settings, refused):
             kept.add(split, sample, part.file)
         for split in SPLITS:
             kept.pack(split, part.file)
@@ -180,15 +184,18 @@ def _attributes(chunk: Chunk, name: str) -> dict[str, str]:
 
 
 def _usable(
-    chunk: Chunk, samples: Iterable[Sample], source: SourceFile, refused: Counter[str]
+    samples: Iterable[Sample],
+    source: SourceFile,
+    info: DatasetInfo,
+    settings: ConvertSettings,
+    refused: Counter[str],
 ) -> Iterator[tuple[str, Sample]]:
-    info = DATASETS[chunk.dataset].info
     for sample in samples:
-        reason = _refusal(sample, info, chunk.settings)
+        reason = _refusal(sample, info, settings)
         if reason:
             refused[reason] += 1
             continue
-        split = source.split or _split(sample, source, info, chunk.settings)
+        split = source.split or _split(sample, source, info, settings)
         yield split, _as_stored(sample, info)
 
 

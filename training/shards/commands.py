@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from training.own_data import OwnData
     from training.shards.convert import Team
 
 shards = typer.Typer(no_args_is_help=True, help="Look at shards and check them.")
@@ -17,8 +19,13 @@ Folder = Annotated[Path, typer.Argument(help="Folder of a head, with index.json.
 
 def convert(
     dataset: Annotated[str, typer.Argument(help="Name of a dataset.")],
-    root: Annotated[Path, typer.Option(help="Folder, or file, of the data.")],
     out: Annotated[Path, typer.Option(help="Folder of all heads' shards.")],
+    root: Annotated[
+        Path | None, typer.Option(help="Folder, or file, of the data; else the path in --own.")
+    ] = None,
+    own: Annotated[
+        Path | None, typer.Option(help="YAML with keys and units of your own file (extxyz).")
+    ] = None,
     head: Annotated[str, typer.Option(help="Head; else the dataset's name.")] = "",
     cutoff: Annotated[float, typer.Option(help="Å; edges up to here.")] = 5.0,
     edges: Annotated[bool, typer.Option(help="Store the edges.")] = True,
@@ -52,9 +59,11 @@ def convert(
         "never_held_out": never_held_out or (),
         "max_force": max_force,
     }
+    described = _described(own, root)
     order = Order(
         dataset=dataset,
-        root=root,
+        root=_root(root, described),
+        own=described,
         out=out,
         head=head,
         settings=parse_config(ConvertSettings, chosen, origin="convert"),
@@ -106,6 +115,27 @@ def verify(folder: Folder) -> None:
     index = read_json(ShardIndex, folder / INDEX_FILE)
     verify_shards(folder, index, with_checksums=True)
     typer.echo(f"{folder}: {len(index.shards)} shards are as they were written")
+
+
+def _described(own: Path | None, root: Path | None) -> OwnData | None:
+    """What the numbers of a user's file mean; --root comes before the path in it."""
+    from atomfm_calc.config import load_config
+    from training.own_data import OwnData
+
+    if own is None:
+        return None
+    place = [] if root is None else [f"path={json.dumps(str(root))}"]  # quoted, as YAML allows
+    return load_config(OwnData, own, place)
+
+
+def _root(root: Path | None, own: OwnData | None) -> Path:
+    from atomfm_calc.errors import ConfigError
+
+    if own is not None:
+        return own.path
+    if root is None:
+        raise ConfigError("convert does not know where the data is; add --root FOLDER, or FILE")
+    return root
 
 
 def _edges(stored: bool) -> str:

@@ -20,10 +20,11 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from atomfm_calc.errors import DataError, lookup
-from training.datasets import DATASETS
+from atomfm_calc.errors import DataError
 from training.datasets.adapter import Dataset
+from training.datasets.chosen import chosen_dataset
 from training.describe import merge
+from training.own_data import OwnData
 from training.shards.chunk import Chunk, convert_chunks, versions
 from training.shards.layout import (
     INDEX_FILE,
@@ -93,11 +94,18 @@ class Order:
     """Record the SHA-256 of the data files, which reads them once more."""
     workers: int = 1
     """Processes of this rank."""
+    own: OwnData | None = None
+    """What the numbers of a user's files mean; None: as the dataset says."""
 
     @property
     def folder(self) -> Path:
         """Of the head."""
         return self.out / (self.head or self.dataset)
+
+    @property
+    def meaning(self) -> dict[str, str | None]:
+        """Keys and units as the plan records them; empty: as the dataset says."""
+        return {} if self.own is None else self.own.meaning()
 
 
 def convert(order: Order, team: Team | None = None) -> ShardIndex:
@@ -109,11 +117,12 @@ def convert(order: Order, team: Team | None = None) -> ShardIndex:
 
     Raises:
         UnknownNameError: no such dataset.
+        ConfigError: keys and units for files that are not the user's.
         DataError: missing or damaged data files (names file and record), a folder that holds shards
             of other settings or files, no training structure left, a full disk.
     """
     team = Alone() if team is None else team
-    dataset = lookup(DATASETS, order.dataset, "dataset")
+    dataset = chosen_dataset(order.dataset, order.own)
     paths = _by_first(team, lambda: _paths(dataset, order))
     with _workers(order.workers) as mapper:
         plan = _agree(order, paths, team, mapper)
@@ -180,7 +189,13 @@ def _agree(order: Order, paths: list[Path], team: Team, mapper: Mapper) -> Plan:
         _by_first(team, lambda: _check_plan(known, order, names, paths))
         return known
     surveys = [
-        _Survey(dataset=order.dataset, name=name, path=one, hash_file=order.hash_files)
+        _Survey(
+            dataset=order.dataset,
+            own=order.own,
+            name=name,
+            path=one,
+            hash_file=order.hash_files,
+        )
         for name, one in zip(names, paths, strict=True)
     ]
     mine = surveys[team.rank :: team.size]
@@ -197,13 +212,14 @@ class _Survey:
     """A data file to count and hash."""
 
     dataset: str
+    own: OwnData | None
     name: str
     path: Path
     hash_file: bool
 
 
 def _survey(survey: _Survey) -> SourceFile:
-    dataset = DATASETS[survey.dataset]
+    dataset = chosen_dataset(survey.dataset, survey.own)
     return SourceFile(
         name=survey.name,
         n_records=dataset.count(survey.path),
@@ -240,16 +256,16 @@ def plan_shards(order: Order, files: list[SourceFile]) -> Plan:
         settings=order.settings,
         files=tuple(files),
         shards=tuple(shards),
+        own=order.meaning,
     )
 
 
 def _check_plan(plan: Plan, order: Order, names: list[str], paths: list[Path]) -> None:
     instead = "choose another --out, or delete the folder to begin anew"
-    if (plan.dataset, plan.settings) != (order.dataset, order.settings):
-        before, now = asdict(plan.settings), asdict(order.settings)
-        other = [f"{key} {before[key]}, now {now[key]}" for key in now if before[key] != now[key]]
-        if plan.dataset != order.dataset:
-            other.insert(0, f"dataset {plan.dataset}, now {order.dataset}")
+    before = _facts(plan.dataset, plan.own, plan.settings)
+    now = _facts(order.dataset, order.meaning, order.settings)
+    other = [f"{key} {before[key]}, now {now[key]}" for key in now if before[key] != now[key]]
+    if other:
         raise DataError(f"{order.folder} was begun with {'; '.join(other)}; {instead}")
     planned = [(file.name, file.content.size) for file in plan.files]
     present = [(name, path.stat().st_size) for name, path in zip(names, paths, strict=True)]
@@ -259,6 +275,14 @@ def _check_plan(plan: Plan, order: Order, names: list[str], paths: list[Path]) -
             f"{order.folder} was begun with other data files than {order.root} holds now; "
             f"different: {', '.join(changed[:5])}; bring them back, or {instead}"
         )
+
+
+def _facts(
+    dataset: str, own: dict[str, str | None], settings: ConvertSettings
+) -> dict[str, object]:
+    """All that must be the same when a conversion goes on."""
+    assumed = OwnData(path=Path()).meaning()  # where nothing is said of a user's files
+    return {"dataset": dataset, **assumed, **own, **asdict(settings)}
 
 
 def _finished(folder: Path, plan: Plan) -> set[int]:
@@ -283,6 +307,7 @@ def _chunk(number: int, plan: Plan, order: Order, paths: list[Path]) -> Chunk:
         parts=tuple(
             (paths[part.file], plan.files[part.file], part) for part in plan.shards[number]
         ),
+        own=order.own,
     )
 
 
@@ -329,6 +354,7 @@ def _finish(folder: Path, plan: Plan, dataset: Dataset) -> ShardIndex:
         refused=refused,
         summary=merge([sidecar.summary for sidecar in sidecars]),
         versions=versions(),
+        own=plan.own,
     )
     write_json(index, folder / INDEX_FILE)
     return index

@@ -129,6 +129,8 @@ class Plan:
     """In the order in which the column "file" counts them."""
     shards: tuple[tuple[ShardPart, ...], ...]
     """The records of each shard."""
+    own: dict[str, str | None] = field(default_factory=dict)
+    """Keys and units of a user's files, see `OwnData.meaning`; empty: as the dataset says."""
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -198,6 +200,8 @@ class ShardIndex:
     """Of all training structures, see `training.describe`."""
     versions: dict[str, str] = field(default_factory=dict)
     """Of the packages that made it."""
+    own: dict[str, str | None] = field(default_factory=dict)
+    """Keys and units of a user's files, see `OwnData.meaning`; empty: as the dataset says."""
 
     @property
     def size(self) -> int:
