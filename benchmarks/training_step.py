@@ -16,7 +16,7 @@ that before the first step, on CUDA the most that its tensors take.
 
 HydraGNN's first layer has one channel only, the atomic number as a float. So it is measured with as
 many layers, and with one more: as many layers of full width. A checkout that cannot be imported is
-reported with the reason.
+reported with the reason. Where its autocast knows no bf16, it computes in fp32, which is said.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from training.engine.trainer import Trainer
 HEAD = "made"
 NEVER = 10**9
 OWN, PEER = "atomfm", "HydraGNN"
+FALLEN_BACK = " (fp32 in fact)"
 
 
 @dataclass(frozen=True)
@@ -259,6 +260,18 @@ def compare(given: argparse.Namespace, start: Sequence[str]) -> dict[str, Any]:
     }
 
 
+def is_fallen_back(row: Mapping[str, Any]) -> bool:
+    """Whether HydraGNN computed in fp32 what was asked for in bf16."""
+    return row["precision"] == "bf16" and not row.get("autocast", True)
+
+
+def as_text(result: Mapping[str, Any]) -> str:
+    """JSON with a line for each row."""
+    head = json.dumps({name: value for name, value in result.items() if name != "rows"}, indent=1)
+    rows = ",\n  ".join(json.dumps(row) for row in result["rows"])
+    return head.removesuffix("\n}") + f',\n "rows": [\n  {rows}\n ]\n}}\n'
+
+
 def show(result: Mapping[str, Any]) -> None:
     """One table."""
     sizes = ", ".join(f"{n:.0f} {name}" for name, n in result["mean_of_a_batch"].items())
@@ -268,7 +281,8 @@ def show(result: Mapping[str, Any]) -> None:
     for row in result["rows"]:
         table.add_row(
             f"{row['program']} {row['kernel']}",
-            f"{row['layers']} {row['precision']}{' recompute' if row['recompute'] else ''}",
+            f"{row['layers']} {row['precision']}{' recompute' if row['recompute'] else ''}"
+            f"{FALLEN_BACK if is_fallen_back(row) else ''}",
             *[f"{value:.3f}" for value in row["seconds_per_step"].values()],
             f"{row['structures_per_second']:.1f}",
             f"{row['edges_per_second']:.0f}",
@@ -320,7 +334,7 @@ def main(arguments: Sequence[str]) -> None:
     result = compare(given, [sys.executable, __file__, *arguments])
     show(result)
     if given.out is not None:
-        given.out.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        given.out.write_text(as_text(result), encoding="utf-8")
 
 
 if __name__ == "__main__":
