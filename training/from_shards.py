@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from atomfm_calc.errors import DataError, listing
+from atomfm_calc.errors import ConfigError, DataError, listing
 from training.config import DataConfig
 from training.data.loader import Assembler
 from training.data.packed import concatenate
 from training.data.source import JoinedSource, SampleSource
 from training.datasets.adapter import DatasetInfo
+from training.parallel.process import launcher_place
 from training.shards.layout import INDEX_FILE, SPLITS, ShardIndex, read_json
 from training.shards.reader import ShardSource
 from training.training_data import Index, Summary, TrainingData, fit_head
@@ -88,8 +89,16 @@ def _spread(source: SampleSource, config: DataConfig, cutoff: float) -> SampleSo
     """The source itself, or the memory of all ranks filled with it."""
     if config.store_width is None:
         return source
-    from training.data.store import StoreSource  # only who asks for it needs mpi4py
+    # only who asks for it needs mpi4py
+    from training.data.store import StoreSource, mpi_world_size
 
+    launched, known = launcher_place().world_size, mpi_world_size()
+    if launched != known:
+        raise ConfigError(
+            f"data.store_width needs ranks that MPI launched: {launched} processes run, and MPI "
+            f"knows of {known}. Launch with mpiexec, srun or their kind, not torchrun, or leave "
+            "data.store_width out"
+        )
     return StoreSource(source, cutoff=cutoff, width=config.store_width)
 
 

@@ -60,10 +60,11 @@ def pretrain(config: PretrainConfig, resume: bool = False) -> FitResult:
     with _joined(config, place) as device:
         trainer, source = _begin(config, resume, place, device)
         try:
-            return trainer.fit()
+            result = trainer.fit()
         finally:
             trainer.loader.close()
-            source.close()
+        source.close()  # by all ranks together, so not if one of them has failed
+    return result
 
 
 @contextmanager

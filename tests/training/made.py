@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ase.io import write
 
+from atomfm_calc.convert import atoms_from_sample
 from atomfm_calc.models.architecture import Architecture, EnergyHeadConfig, PainnConfig
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.sample import Sample
@@ -57,6 +59,19 @@ def samples(count: int) -> list[Sample]:
     """Clusters of 1 to 6 atoms and crystals, in turn."""
     made = [labeled(1 + i % 6, i) if i % 4 else crystal(i) for i in range(count)]
     return [replace(sample, source=f"made#{i}") for i, sample in enumerate(made)]
+
+
+def write_own_file(path: Path, labeled_samples: Sequence[Sample]) -> Path:
+    """Extended XYZ as a user would bring it."""
+    structures = []
+    for sample in labeled_samples:
+        atoms = atoms_from_sample(sample)
+        for key, value in sample.targets.items():
+            place = atoms.arrays if key == "forces" else atoms.info
+            place[f"REF_{key}"] = value.reshape(-1) if key == "stress" else value[()]
+        structures.append(atoms)
+    write(path, structures, format="extxyz")
+    return path
 
 
 def packed(count: int = 24) -> PackedGraphs:

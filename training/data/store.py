@@ -44,6 +44,11 @@ class FetchedRecords(NamedTuple):
     """Where each record begins [S + 1], the end of the last included."""
 
 
+def mpi_world_size() -> int:
+    """Ranks that MPI knows of: 1 if it was not MPI that launched them."""
+    return int(MPI.COMM_WORLD.size)
+
+
 class StoreSource:
     """A `SampleSource` that is spread over the memory of the ranks.
 

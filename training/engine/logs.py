@@ -20,17 +20,23 @@ TENSORBOARD_FOLDER = "tensorboard"
 class RunLog:
     """Progress line on a terminal, log lines elsewhere, and `metrics.jsonl` in the run folder."""
 
-    def __init__(self, folder: Path, *, writes: bool = True, tensorboard: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, step: int = 0, writes: bool = True, tensorboard: bool = False
+    ) -> None:
         """Open the log of a run, or of a part of it.
 
         Args:
             folder: exists; lines are added to what an earlier part of the run has written.
+            step: where this part begins; what was written of later steps, before the run was
+                killed, is forgotten, since they are made again.
             writes: of one rank only; the others stay silent.
             tensorboard: also write the figures for TensorBoard.
         """
         self.path = folder / METRICS_FILE
         self._writes = writes
-        self._board = _board(folder / TENSORBOARD_FOLDER) if writes and tensorboard else None
+        if writes:
+            _forget_after(step, self.path)
+        self._board = _board(folder / TENSORBOARD_FOLDER, step) if writes and tensorboard else None
         self._line = tqdm(
             total=100.0,
             disable=None if writes else True,  # None: no progress line without a terminal
@@ -78,10 +84,23 @@ class RunLog:
             self._board.close()
 
 
-def _board(folder: Path) -> Any:
+def _board(folder: Path, step: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter  # only who asks for it needs the package
 
-    return SummaryWriter(str(folder))
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+def _forget_after(step: int, path: Path) -> None:
+    """Drop the lines of later steps, and one that was cut off."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
+        if line.endswith("\n") and json.loads(line)["step"] <= step:
+            kept.append(line)
+    partial = path.with_suffix(".partial")
+    partial.write_text("".join(kept), encoding="utf-8")
+    partial.replace(path)
 
 
 def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:

@@ -163,7 +163,12 @@ class Trainer:
         config, stop, stopped = self.config, None, False
         if stop_after_steps is not None:
             stop = self.progress.step + stop_after_steps
-        log = RunLog(self.folder, writes=self.strategy.rank == 0, tensorboard=config.tensorboard)
+        log = RunLog(
+            self.folder,
+            step=self.progress.step,
+            writes=self.strategy.rank == 0,
+            tensorboard=config.tensorboard,
+        )
         with log, StopRequest() as request:
             while self.progress.fraction() < 1.0 and self.progress.step != stop and not stopped:
                 stopped = self.step(log, asked_to_stop=request.received is not None)
