@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import write
-from typer.testing import CliRunner
 
 from atomfm_calc.config import dump_config, load_config
 from atomfm_calc.errors import ConfigError, DataError
@@ -159,35 +158,36 @@ def test_shards_and_memory_are_divided_alike(path: Path, group_key: str | None) 
     assert from_shards.references["mine"] == pytest.approx(in_memory.references["mine"], rel=1e-9)
 
 
-def _convert(folder: Path, dataset: str, *options: str) -> Any:
+def _convert(folder: Path, dataset: str, *options: str) -> None:
     arguments = ["convert", dataset, "--out", str(folder / "shards"), "--cutoff", "3.0", *options]
-    return CliRunner().invoke(app, arguments)
+    app(arguments, standalone_mode=False)
 
 
 def test_a_conversion_does_not_go_on_with_other_keys_or_units(path: Path) -> None:
     folder = path.parent
     head = ("--head", "mine", "--own", str(folder / "own.yaml"))
     dump_config(_own(path), folder / "own.yaml")
-    assert "58 structures in 1 shards" in _convert(folder, "extxyz", *head).output
+    _convert(folder, "extxyz", *head)
     plan = read_json(Plan, folder / "shards" / "mine" / PLAN_FILE)
     assert (plan.own["energy_key"], plan.own["energy_unit"]) == ("dft", "hartree")
-    assert _convert(folder, "extxyz", *head).exit_code == 0
+    _convert(folder, "extxyz", *head)
     dump_config(OwnData(path=path, energy_key="dft", group_key="run"), folder / "own.yaml")
-    error = _convert(folder, "extxyz", *head).exception
-    assert isinstance(error, DataError)
-    assert "begun with group_key None, now run; energy_unit hartree, now eV" in str(error)
+    expected = "begun with group_key None, now run; energy_unit hartree, now eV; choose"
+    with pytest.raises(DataError, match=expected):
+        _convert(folder, "extxyz", *head)
 
 
-def test_the_root_comes_before_the_path_in_the_description(path: Path) -> None:
+def test_the_root_comes_before_the_path_in_the_description(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dump_config(_own(Path("elsewhere.db")), path.parent / "own.yaml")
     options = ("--own", str(path.parent / "own.yaml"), "--root", str(path))
-    assert _convert(path.parent, "extxyz", *options).exit_code == 0
-    missing = _convert(path.parent, "extxyz").exception
-    assert isinstance(missing, ConfigError)
-    assert "add --root" in str(missing)
-    public = _convert(path.parent, "omat24", *options).exception
-    assert isinstance(public, ConfigError)
-    assert "keys and units of dataset 'omat24' are those of its authors" in str(public)
+    _convert(path.parent, "extxyz", *options)
+    assert "58 structures in 1 shards" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="add --root"):
+        _convert(path.parent, "extxyz")
+    with pytest.raises(ConfigError, match="units of dataset 'omat24' are those of its authors"):
+        _convert(path.parent, "omat24", *options)
 
 
 def test_the_examples_of_the_guide_can_be_read(tmp_path: Path) -> None:
