@@ -3,25 +3,67 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from atomfm_calc.kernels import reference
+from atomfm_calc.kernels.tables import FilterTable
 
-PainnMessages = Callable[[Tensor, Tensor | None, Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
-"""The signature of `reference.painn_messages`."""
+Messages = tuple[Tensor, Tensor]
+"""Changes of the scalars [N, F] and of the vectors [N, 3, F]."""
 
 
-def _painn_messages_cpu(*tensors: Any) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True, kw_only=True)
+class Kernel:
+    """How the messages of the neighbors are summed."""
+
+    sides: Callable[[Tensor, int], Any]
+    """Edges [2, E] sorted by center, number of atoms -> what the kernel wants to know of them; made
+    once per graph"""
+    messages: Callable[[Tensor, Tensor | None, Tensor, Tensor, Any], Messages]
+    """`reference.messages`: with the filters of every edge; differentiable twice in all of them"""
+    tabulated_messages: Callable[
+        [Tensor, Tensor | None, Tensor, Tensor, FilterTable, Any], Messages
+    ]
+    """`reference.tabulated_messages`: the same with distances and a table in place of filters, for
+    frozen weights"""
+    reads_tables: bool
+    """Whether the kernel gains from a table, so that it is made"""
+
+
+def _sides_cpu(*arguments: Any) -> Any:
     from atomfm_calc.kernels import cpu  # here, so that Numba is imported by the first use only
 
-    return cpu.painn_messages(*tensors)
+    return cpu.Sides(*arguments)
 
 
-KERNELS: dict[str, PainnMessages] = {
-    "reference": reference.painn_messages,
-    "cpu": _painn_messages_cpu,
+def _messages_cpu(*arguments: Any) -> Messages:
+    from atomfm_calc.kernels import cpu
+
+    return cpu.messages(*arguments)
+
+
+def _tabulated_messages_cpu(*arguments: Any) -> Messages:
+    from atomfm_calc.kernels import cpu
+
+    return cpu.tabulated_messages(*arguments)
+
+
+KERNELS: dict[str, Kernel] = {
+    "reference": Kernel(
+        sides=reference.sides,
+        messages=reference.messages,
+        tabulated_messages=reference.tabulated_messages,
+        reads_tables=False,
+    ),
+    "cpu": Kernel(
+        sides=_sides_cpu,
+        messages=_messages_cpu,
+        tabulated_messages=_tabulated_messages_cpu,
+        reads_tables=True,
+    ),
 }
 
 

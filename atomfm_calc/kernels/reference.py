@@ -5,9 +5,15 @@ from __future__ import annotations
 from torch import Tensor
 
 from atomfm_calc.kernels.scatter import gather, sum_to_rows
+from atomfm_calc.kernels.tables import FilterTable
 
 
-def painn_messages(
+def sides(edge_index: Tensor, n_atoms: int) -> Tensor:
+    """The edges themselves: plain torch needs no other order of them."""
+    return edge_index
+
+
+def messages(
     states: Tensor, vectors: Tensor | None, filters: Tensor, directions: Tensor, edge_index: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Sum of PaiNN's messages over the neighbors of each atom.
@@ -24,8 +30,8 @@ def painn_messages(
     """
     center, neighbor = edge_index
     n_atoms, n_features = states.shape[0], states.shape[1] // 3
-    messages = gather(states, neighbor) * filters  # [E, 3F]
-    to_scalars, along_direction, along_vectors = messages.split(n_features, dim=1)
+    filtered = gather(states, neighbor) * filters  # [E, 3F]
+    to_scalars, along_direction, along_vectors = filtered.split(n_features, dim=1)
     to_vectors = directions[:, :, None] * along_direction[:, None, :]  # [E, 3, F]
     if vectors is not None:
         to_vectors = to_vectors + gather(vectors, neighbor) * along_vectors[:, None, :]
@@ -33,3 +39,19 @@ def painn_messages(
         sum_to_rows(to_scalars, center, n_atoms),
         sum_to_rows(to_vectors, center, n_atoms),
     )
+
+
+def tabulated_messages(
+    states: Tensor,
+    vectors: Tensor | None,
+    distances: Tensor,
+    directions: Tensor,
+    table: FilterTable,
+    edge_index: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """`messages` with the filters that a table stands for, as functions of the `distances` [E].
+
+    Other kernels read the table, within `tables.error_bounds`; here the filters are exact, and so
+    are they in derivatives of derivatives with any kernel.
+    """
+    return messages(states, vectors, table.exact(distances), directions, edge_index)

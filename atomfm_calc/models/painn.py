@@ -7,18 +7,20 @@ molecular spectra", ICML 2021 (arXiv 2102.03150). The classes are the boxes of i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from atomfm_calc.graph import AtomicGraph, edge_vectors
-from atomfm_calc.kernels import PainnMessages
+from atomfm_calc.kernels import Kernel
+from atomfm_calc.kernels.tables import FilterTable, tabulate
 from atomfm_calc.models.architecture import PainnConfig
 from atomfm_calc.models.conditioning import ElectronicEmbedding
 from atomfm_calc.models.precision import dense_layers
-from atomfm_calc.models.radial import bessel_basis, cosine_cutoff
+from atomfm_calc.models.radial import weighted_basis
 from atomfm_calc.sample import MAX_ATOMIC_NUMBER
 
 NORM_OFFSET = 1e-8
@@ -41,23 +43,24 @@ class AtomFeatures(NamedTuple):
 class Edges(NamedTuple):
     """What every message block needs of the edges."""
 
-    edge_index: Tensor
-    """[2, E] center, neighbor"""
+    sides: Any
+    """Centers and neighbors, as the kernel wants them"""
+    distances: Tensor
+    """[E] Å"""
     directions: Tensor
     """[E, 3] unit vectors from center to neighbor"""
-    basis: Tensor
-    """[E, R]"""
-    envelope: Tensor
-    """[E], zero at and beyond the cutoff"""
+    basis: Tensor | None
+    """[E, R + 1], cutoff included; None if all filters are read from tables"""
 
 
 class Message(nn.Module):
     """Figure 2b: what each atom hears from its neighbors (eqs. 7 and 8)."""
 
-    def __init__(self, n_features: int, n_radial: int, messages: PainnMessages) -> None:
-        """`messages` is an entry of `KERNELS`: how neighbors are summed, never what."""
+    def __init__(self, n_features: int, n_radial: int, cutoff: float, kernel: Kernel) -> None:
+        """`kernel` is an entry of `KERNELS`: how neighbors are summed, never what."""
         super().__init__()
-        self.messages = messages
+        self.kernel = kernel
+        self.cutoff = cutoff
         self.phi = nn.Sequential(
             nn.Linear(n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
         )
@@ -66,20 +69,50 @@ class Message(nn.Module):
         with torch.no_grad():
             self.radial_filter.weight.mul_(FRESH_FILTER_SCALE)
             self.radial_filter.bias.mul_(FRESH_FILTER_SCALE)
+        self._table: tuple[Tensor, FilterTable] | None = None
 
     def forward(self, s: Tensor, v: Tensor | None, edges: Edges) -> tuple[Tensor, Tensor]:
         """Changes of the scalars [N, F] and vectors [N, 3, F]."""
-        filters = self.filters(edges.basis, edges.envelope)
         with dense_layers(self):
-            states = self.phi(s)  # [N, 3F]
-        return self.messages(states.to(s.dtype), v, filters, edges.directions, edges.edge_index)
+            states = self.phi(s).to(s.dtype)  # [N, 3F]
+        if edges.basis is None:
+            return self.kernel.tabulated_messages(
+                states, v, edges.distances, edges.directions, self.table(), edges.sides
+            )
+        filters = edges.basis @ self.filter_weight().T  # the paper's W(|r|), [E, 3F]
+        return self.kernel.messages(states, v, filters, edges.directions, edges.sides)
 
-    def filters(self, basis: Tensor, envelope: Tensor) -> Tensor:
-        """The paper's W(|r|): [E, R] and [E] -> [E, 3F]."""
-        # the envelope multiplies the narrow side: R columns instead of 3F
-        weighted = torch.cat([basis, torch.ones_like(envelope)[:, None]], dim=1) * envelope[:, None]
-        weight = torch.cat([self.radial_filter.weight, self.radial_filter.bias[:, None]], dim=1)
-        return weighted @ weight.T
+    def filter_weight(self) -> Tensor:
+        """Weight and bias of the radial filter: [3F, R + 1]."""
+        return torch.cat([self.radial_filter.weight, self.radial_filter.bias[:, None]], dim=1)
+
+    @property
+    def can_use_table(self) -> bool:
+        """Whether the filters depend on distances alone and the kernel reads tables."""
+        trained = any(parameter.requires_grad for parameter in self.radial_filter.parameters())
+        return self.kernel.reads_tables and not trained
+
+    def table(self) -> FilterTable:
+        """The filters as a table, made anew whenever the weights are not those of the last call."""
+        weight = self.filter_weight().detach()
+        if self._table is not None:
+            known, table = self._table
+            if known.dtype == weight.dtype and torch.equal(known, weight):
+                return table
+        table = tabulate(
+            partial(_filters, weight=weight.to(torch.float64), cutoff=self.cutoff),
+            cutoff=self.cutoff,
+            n_radial=self.radial_filter.in_features,
+            dtype=weight.dtype,
+            exact=partial(_filters, weight=weight, cutoff=self.cutoff),
+        )
+        self._table = (weight, table)
+        return table
+
+
+def _filters(distances: Tensor, weight: Tensor, cutoff: float) -> Tensor:
+    """[E] -> [E, 3F], for a weight [3F, R + 1] that includes the bias."""
+    return weighted_basis(distances, weight.shape[1] - 1, cutoff) @ weight.T
 
 
 class Update(nn.Module):
@@ -108,9 +141,10 @@ class Update(nn.Module):
 class Painn(nn.Module):
     """Figure 2a: element embedding, then alternating messages and updates."""
 
-    def __init__(self, config: PainnConfig, messages: PainnMessages) -> None:
-        """`messages` is an entry of `KERNELS`."""
+    def __init__(self, config: PainnConfig, kernel: Kernel) -> None:
+        """`kernel` is an entry of `KERNELS`."""
         super().__init__()
+        self.kernel = kernel
         self.config = config
         self.n_features = config.n_features
         self.cutoff = config.cutoff
@@ -123,7 +157,8 @@ class Painn(nn.Module):
             else None
         )
         self.message_blocks = nn.ModuleList(
-            Message(config.n_features, config.n_radial, messages) for _ in range(config.n_layers)
+            Message(config.n_features, config.n_radial, config.cutoff, kernel)
+            for _ in range(config.n_layers)
         )
         self.update_blocks = nn.ModuleList(
             Update(config.n_features) for _ in range(config.n_layers)
@@ -142,11 +177,14 @@ class Painn(nn.Module):
         """
         r = edge_vectors(graph)  # [E, 3]
         distances = torch.linalg.vector_norm(r, dim=1)  # [E]
+        tabulated = all(message.can_use_table for message in self.message_blocks)
         edges = Edges(
-            edge_index=graph.edge_index,
+            sides=self.kernel.sides(graph.edge_index, graph.positions.shape[0]),
+            distances=distances,
             directions=r / distances[:, None],
-            basis=bessel_basis(distances, self.config.n_radial, self.cutoff),
-            envelope=cosine_cutoff(distances, self.cutoff),
+            basis=(
+                None if tabulated else weighted_basis(distances, self.config.n_radial, self.cutoff)
+            ),
         )
         s = self.embedding(graph.atomic_numbers)  # [N, F]
         if self.electronic is not None:

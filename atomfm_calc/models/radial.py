@@ -34,6 +34,17 @@ def cosine_cutoff(distances: Tensor, cutoff: float) -> Tensor:
     return 0.5 * (torch.cos(distances * (math.pi / cutoff)) + 1.0) * inside
 
 
+def weighted_basis(distances: Tensor, n_radial: int, cutoff: float) -> Tensor:
+    """Bessel basis and a column of ones, each times the cosine cutoff: [E] -> [E, R + 1].
+
+    A linear layer of the basis times the cutoff, bias included, is one product with these: the
+    cutoff multiplies R columns instead of the layer's 3F.
+    """
+    basis = bessel_basis(distances, n_radial, cutoff)
+    columns = torch.cat([basis, torch.ones_like(distances)[:, None]], dim=1)
+    return columns * cosine_cutoff(distances, cutoff)[:, None]
+
+
 def polynomial_envelope(ratio: Tensor, power: int = 6) -> Tensor:
     """1 at ratio 0, 0 at ratio 1 with two continuous derivatives; DimeNet eq. 8 with p = 6.
 

@@ -17,6 +17,19 @@ ROUNDING = {torch.float64: 1e-12, torch.float32: 2e-5}
 """Sums of some ten products of numbers of size 1, in another order."""
 
 Inputs = list[Tensor]
+SumMessages = Callable[..., tuple[Tensor, Tensor]]
+
+
+def _messages(name: str) -> SumMessages:
+    """A kernel's messages as a function of states, vectors, filters, directions and edges."""
+    kernel = KERNELS[name]
+
+    def sum_messages(states: Tensor, *others: Tensor | None) -> tuple[Tensor, Tensor]:
+        *rest, edges = others
+        assert edges is not None
+        return kernel.messages(states, *rest, kernel.sides(edges, states.shape[0]))
+
+    return sum_messages
 
 
 def _inputs(dtype: torch.dtype, n_atoms: int = 7, n_edges: int = 23, n_features: int = 5) -> Inputs:
@@ -45,12 +58,10 @@ def _edges(n_atoms: int = 7, n_edges: int = 23) -> Tensor:
     return torch.stack([center, neighbor])
 
 
-def _up_to_second_gradient(
-    kernel: Callable[..., tuple[Tensor, Tensor]], inputs: Inputs, edges: Tensor
-) -> Inputs:
+def _up_to_second_gradient(sum_messages: SumMessages, inputs: Inputs, edges: Tensor) -> Inputs:
     """Values, gradients of a weighted sum of them, gradients of the gradients' squares."""
     inputs = [tensor.clone().requires_grad_(True) for tensor in inputs]
-    values = kernel(*inputs, edges)
+    values = sum_messages(*inputs, edges)
     weights = [torch.linspace(-1, 1, v.numel(), dtype=v.dtype).reshape(v.shape) for v in values]
     total = sum((w * v * v).sum() for w, v in zip(weights, values, strict=True))
     first = torch.autograd.grad(total, inputs, create_graph=True)
@@ -62,8 +73,8 @@ def _up_to_second_gradient(
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_kernel_equals_the_reference_to_second_derivatives(name: str, dtype: torch.dtype) -> None:
     inputs = _inputs(dtype)
-    expected = _up_to_second_gradient(KERNELS["reference"], inputs, _edges())
-    actual = _up_to_second_gradient(KERNELS[name], inputs, _edges())
+    expected = _up_to_second_gradient(_messages("reference"), inputs, _edges())
+    actual = _up_to_second_gradient(_messages(name), inputs, _edges())
     for found, wanted in zip(actual, expected, strict=True):
         assert found.dtype == dtype
         assert_close(found, wanted, ROUNDING[dtype] * max(1.0, wanted.abs().max().item()))
@@ -74,16 +85,16 @@ def test_a_kernel_gives_the_same_bits_with_any_number_of_threads(
     name: str, three_threads: None
 ) -> None:
     inputs, edges = _inputs(torch.float64, 40, 2500), _edges(40, 2500)
-    many = _up_to_second_gradient(KERNELS[name], inputs, edges)
+    many = _up_to_second_gradient(_messages(name), inputs, edges)
     torch.set_num_threads(1)
-    one = _up_to_second_gradient(KERNELS[name], inputs, edges)
+    one = _up_to_second_gradient(_messages(name), inputs, edges)
     assert all(map(torch.equal, one, many))
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_a_kernel_leaves_the_number_of_threads_as_it_was(name: str) -> None:
     before = torch.get_num_threads()
-    _up_to_second_gradient(KERNELS[name], _inputs(torch.float64, 40, 2500), _edges(40, 2500))
+    _up_to_second_gradient(_messages(name), _inputs(torch.float64, 40, 2500), _edges(40, 2500))
     assert torch.get_num_threads() == before
 
 
@@ -91,7 +102,7 @@ def test_a_kernel_leaves_the_number_of_threads_as_it_was(name: str) -> None:
 def test_gradients_of_a_kernel_are_numerical_gradients(name: str) -> None:
     inputs = [tensor.requires_grad_(True) for tensor in _inputs(torch.float64)]
     edges = _edges()
-    assert torch.autograd.gradcheck(lambda *tensors: KERNELS[name](*tensors, edges), inputs)
+    assert torch.autograd.gradcheck(lambda *tensors: _messages(name)(*tensors, edges), inputs)
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -99,15 +110,15 @@ def test_second_gradients_of_a_kernel_are_numerical_gradients(name: str) -> None
     inputs = [t[:, ..., :3].clone() for t in _inputs(torch.float64, n_features=1)]
     edges = _edges()
     inputs = [tensor.requires_grad_(True) for tensor in inputs]
-    assert torch.autograd.gradgradcheck(lambda *tensors: KERNELS[name](*tensors, edges), inputs)
+    assert torch.autograd.gradgradcheck(lambda *tensors: _messages(name)(*tensors, edges), inputs)
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_vectors_that_are_none_count_as_zeros(name: str) -> None:
     states, vectors, filters, directions = _inputs(torch.float64)
-    kernel, edges = KERNELS[name], _edges()
-    with_none = kernel(states, None, filters, directions, edges)
-    with_zeros = kernel(states, torch.zeros_like(vectors), filters, directions, edges)
+    sum_messages, edges = _messages(name), _edges()
+    with_none = sum_messages(states, None, filters, directions, edges)
+    with_zeros = sum_messages(states, torch.zeros_like(vectors), filters, directions, edges)
     for found, wanted in zip(with_none, with_zeros, strict=True):
         assert_close(found, wanted, 1e-13)
 
@@ -116,7 +127,7 @@ def test_vectors_that_are_none_count_as_zeros(name: str) -> None:
 def test_no_edges_give_zeros_with_gradients(name: str) -> None:
     states, vectors, filters, directions = _inputs(torch.float64, n_edges=0)
     states.requires_grad_(True)
-    scalars, changes = KERNELS[name](
+    scalars, changes = _messages(name)(
         states, vectors, filters, directions, torch.zeros((2, 0), dtype=torch.int64)
     )
     assert scalars.shape == (7, 5)
@@ -127,7 +138,7 @@ def test_no_edges_give_zeros_with_gradients(name: str) -> None:
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_atoms_without_neighbors_hear_nothing(name: str) -> None:
-    scalars, changes = KERNELS[name](*_inputs(torch.float64), _edges())
+    scalars, changes = _messages(name)(*_inputs(torch.float64), _edges())
     assert not scalars[[0, 3]].any()
     assert not changes[[0, 3]].any()
 
@@ -136,8 +147,10 @@ def test_atoms_without_neighbors_hear_nothing(name: str) -> None:
 def test_not_contiguous_inputs_are_read_correctly(name: str) -> None:
     inputs = _inputs(torch.float64)
     turned = [t.transpose(0, -1).contiguous().transpose(0, -1) for t in inputs]
-    kernel, edges = KERNELS[name], _edges()
-    for found, wanted in zip(kernel(*turned, edges), kernel(*inputs, edges), strict=True):
+    sum_messages, edges = _messages(name), _edges()
+    for found, wanted in zip(
+        sum_messages(*turned, edges), sum_messages(*inputs, edges), strict=True
+    ):
         assert_close(found, wanted, 1e-13)
 
 

@@ -1,0 +1,362 @@
+"""The loops of the CPU kernel (the Numba door): one pass over the edges each, compiled.
+
+Every loop runs over one side of the edges, the center or the neighbor, and writes to that atom and
+to its own edges only: no two threads write to the same place, and no sum depends on their number.
+
+S, V, W, U: states [N, 3, F], vectors [N, 3, F], filters [E, 3, F], directions [E, 3] of
+`reference`; d distances [E]; T the rows of a `FilterTable`; gs, gv the gradients that come in. The
+parts of S, W and T belong to the scalars, to vectors along the directions, and to vectors of the
+neighbors. L is the scalar whose gradient is taken.
+
+A loop over channels names its rows first and touches few arrays: LLVM compares all addresses that
+are written with all others before it uses vector registers, and gives up beyond 128 comparisons.
+For the same reason no whole number meets a float32, which Numba would turn into a float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Numbers = tuple[Any, ...]
+
+# reassociation lets sums over channels use vector registers; NaN and infinity keep their meaning
+_COMPILE: Callable[[Any], Any] = numba.njit(
+    nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
+)
+
+
+@_COMPILE
+def transpose(center: Array, neighbor: Array, n_atoms: int) -> tuple[Array, Array, Array]:
+    """First edge of each center [N + 1]; the same for neighbors, and the edges in their order."""
+    center_start = np.zeros(n_atoms + 1, np.int64)
+    neighbor_start = np.zeros(n_atoms + 1, np.int64)
+    for e in range(len(center)):
+        center_start[center[e] + 1] += 1
+        neighbor_start[neighbor[e] + 1] += 1
+    for i in range(n_atoms):
+        center_start[i + 1] += center_start[i]
+        neighbor_start[i + 1] += neighbor_start[i]
+    order = np.empty(len(center), np.int64)
+    place = neighbor_start.copy()
+    for e in range(len(center)):
+        order[place[neighbor[e]]] = e
+        place[neighbor[e]] += 1
+    return center_start, neighbor_start, order
+
+
+@_COMPILE
+def _interval(distance: Any, grid: Numbers) -> Numbers:
+    """Interval of the grid and the place in it, 0 to 1; (-1, 0) at and beyond the cutoff."""
+    origin, per_step, cutoff, n_intervals = grid
+    if distance >= cutoff:
+        return -1, 0.0
+    if not distance < cutoff:
+        return 0, np.nan
+    steps = (distance - origin) * per_step
+    k = min(max(int(steps), 0), n_intervals - 1)
+    return k, steps - k
+
+
+@_COMPILE
+def _hermite(t: float, real: Any) -> Numbers:
+    """Quintic Hermite polynomials: value, slope, curvature at the left node, at the right one."""
+    u = 1.0 - t
+    a, b = t * t * t, u * u * u
+    return (
+        real(b * (1.0 + 3.0 * t + 6.0 * t * t)),
+        real(t * b * (1.0 + 3.0 * t)),
+        real(0.5 * t * t * b),
+        real(a * (1.0 + 3.0 * u + 6.0 * u * u)),
+        real(-u * a * (1.0 + 3.0 * u)),
+        real(0.5 * u * u * a),
+    )
+
+
+@_COMPILE
+def _hermite_slopes(t: float, per_step: float, real: Any) -> Numbers:
+    """Derivatives of `_hermite` with respect to the distance."""
+    u = 1.0 - t
+    a, b = per_step * t * t, per_step * u * u
+    return (
+        real(-30.0 * a * u * u),
+        real(b * (1.0 - 3.0 * t) * (1.0 + 5.0 * t)),
+        real(t * b * (1.0 - 2.5 * t)),
+        real(30.0 * a * u * u),
+        real(a * (1.0 - 3.0 * u) * (1.0 + 5.0 * u)),
+        real(-u * a * (1.0 - 2.5 * u)),
+    )
+
+
+@_COMPILE
+def _combine(c: Numbers, rows: Array, result: Array) -> None:
+    c0, c1, c2, c3, c4, c5 = c
+    r0, r1, r2, r3, r4, r5 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
+    for f in range(len(result)):
+        result[f] = (
+            c0 * r0[f] + c1 * r1[f] + c2 * r2[f] + c3 * r3[f] + c4 * r4[f] + c5 * r5[f]
+        )  # fmt: skip
+
+
+@_COMPILE
+def _combine_both(c: Numbers, b: Numbers, rows: Array, result: Array, slope: Array) -> None:
+    c0, c1, c2, c3, c4, c5 = c
+    b0, b1, b2, b3, b4, b5 = b
+    r0, r1, r2, r3, r4, r5 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
+    for f in range(len(result)):
+        result[f] = (
+            c0 * r0[f] + c1 * r1[f] + c2 * r2[f] + c3 * r3[f] + c4 * r4[f] + c5 * r5[f]
+        )  # fmt: skip
+        slope[f] = (
+            b0 * r0[f] + b1 * r1[f] + b2 * r2[f] + b3 * r3[f] + b4 * r4[f] + b5 * r5[f]
+        )  # fmt: skip
+
+
+@_COMPILE
+def tabulated_messages(
+    first: int, last: int, start: Array, neighbor: Array,
+    S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, s: Array, v: Array,
+) -> None:  # fmt: skip
+    """Messages with filters from a table; V without channels counts as zeros."""
+    F, real, has_vectors = s.shape[1], T.dtype.type, V.shape[2] > 0
+    n_columns = 3 * F if has_vectors else 2 * F
+    filters = np.zeros((3, F), T.dtype)
+    row, W0, W1, W2 = filters.reshape(3 * F)[:n_columns], filters[0], filters[1], filters[2]
+    for i in range(first, last):
+        si, vx, vy, vz = s[i], v[i, 0], v[i, 1], v[i, 2]
+        for e in range(start[i], start[i + 1]):
+            k, t = _interval(d[e], grid)
+            if k < 0:
+                continue
+            _combine(_hermite(t, real), T[3 * k : 3 * k + 6], row)
+            j, x, y, z = neighbor[e], U[e, 0], U[e, 1], U[e, 2]
+            S0, S1, S2 = S[j, 0], S[j, 1], S[j, 2]
+            if has_vectors:
+                Vx, Vy, Vz = V[j, 0], V[j, 1], V[j, 2]
+                for f in range(F):
+                    si[f] += S0[f] * W0[f]
+                    along, turn = S1[f] * W1[f], S2[f] * W2[f]
+                    vx[f] += along * x + turn * Vx[f]
+                    vy[f] += along * y + turn * Vy[f]
+                    vz[f] += along * z + turn * Vz[f]
+            else:
+                for f in range(F):
+                    si[f] += S0[f] * W0[f]
+                    along = S1[f] * W1[f]
+                    vx[f] += along * x
+                    vy[f] += along * y
+                    vz[f] += along * z
+
+
+@_COMPILE
+def tabulated_gradient(
+    first: int, last: int, start: Array, order: Array, center: Array,
+    S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, gs: Array, gv: Array,
+    dS: Array, dV: Array, dd: Array, dU: Array,
+) -> None:  # fmt: skip
+    """DS, dV, dd, dU: gradients of L = <gs, s> + <gv, v> of `tabulated_messages`."""
+    F, real, has_vectors = gs.shape[1], T.dtype.type, V.shape[2] > 0
+    n_columns = 3 * F if has_vectors else 2 * F
+    filters, slopes = np.zeros((3, F), T.dtype), np.zeros((3, F), T.dtype)
+    row, row_of_slopes = filters.reshape(3 * F)[:n_columns], slopes.reshape(3 * F)[:n_columns]
+    W0, W1, W2 = filters[0], filters[1], filters[2]
+    Z0, Z1, Z2 = slopes[0], slopes[1], slopes[2]
+    for j in range(first, last):
+        S0, S1, S2 = S[j, 0], S[j, 1], S[j, 2]
+        D0, D1, D2 = dS[j, 0], dS[j, 1], dS[j, 2]
+        for position in range(start[j], start[j + 1]):
+            e = order[position]
+            ux = uy = uz = slope = real(0)
+            k, t = _interval(d[e], grid)
+            if k >= 0:
+                rows = T[3 * k : 3 * k + 6]
+                _combine_both(
+                    _hermite(t, real), _hermite_slopes(t, grid[1], real), rows, row, row_of_slopes
+                )
+                i, x, y, z = center[e], U[e, 0], U[e, 1], U[e, 2]
+                g, gx, gy, gz = gs[i], gv[i, 0], gv[i, 1], gv[i, 2]
+                if has_vectors:
+                    Vx, Vy, Vz = V[j, 0], V[j, 1], V[j, 2]
+                    dx, dy, dz = dV[j, 0], dV[j, 1], dV[j, 2]
+                    for f in range(F):
+                        p1 = x * gx[f] + y * gy[f] + z * gz[f]
+                        p2 = Vx[f] * gx[f] + Vy[f] * gy[f] + Vz[f] * gz[f]
+                        D0[f] += W0[f] * g[f]
+                        D1[f] += W1[f] * p1
+                        D2[f] += W2[f] * p2
+                        along, turn = S1[f] * W1[f], S2[f] * W2[f]
+                        dx[f] += turn * gx[f]
+                        dy[f] += turn * gy[f]
+                        dz[f] += turn * gz[f]
+                        ux += along * gx[f]
+                        uy += along * gy[f]
+                        uz += along * gz[f]
+                        slope += S0[f] * Z0[f] * g[f] + S1[f] * Z1[f] * p1 + S2[f] * Z2[f] * p2
+                else:
+                    for f in range(F):
+                        p1 = x * gx[f] + y * gy[f] + z * gz[f]
+                        D0[f] += W0[f] * g[f]
+                        D1[f] += W1[f] * p1
+                        along = S1[f] * W1[f]
+                        ux += along * gx[f]
+                        uy += along * gy[f]
+                        uz += along * gz[f]
+                        slope += S0[f] * Z0[f] * g[f] + S1[f] * Z1[f] * p1
+            dd[e] = slope
+            dU[e, 0] = ux
+            dU[e, 1] = uy
+            dU[e, 2] = uz
+
+
+@_COMPILE
+def messages(
+    first: int, last: int, start: Array, neighbor: Array,
+    S: Array, V: Array, W: Array, U: Array, s: Array, v: Array,
+) -> None:  # fmt: skip
+    """Messages with the filters of each edge."""
+    F = s.shape[1]
+    for i in range(first, last):
+        si, vx, vy, vz = s[i], v[i, 0], v[i, 1], v[i, 2]
+        for e in range(start[i], start[i + 1]):
+            j, x, y, z = neighbor[e], U[e, 0], U[e, 1], U[e, 2]
+            S0, S1, S2 = S[j, 0], S[j, 1], S[j, 2]
+            W0, W1, W2 = W[e, 0], W[e, 1], W[e, 2]
+            Vx, Vy, Vz = V[j, 0], V[j, 1], V[j, 2]
+            for f in range(F):
+                si[f] += S0[f] * W0[f]
+                along, turn = S1[f] * W1[f], S2[f] * W2[f]
+                vx[f] += along * x + turn * Vx[f]
+                vy[f] += along * y + turn * Vy[f]
+                vz[f] += along * z + turn * Vz[f]
+
+
+@_COMPILE
+def gradient(
+    first: int, last: int, start: Array, order: Array, center: Array,
+    S: Array, V: Array, W: Array, U: Array, gs: Array, gv: Array,
+    dS: Array, dV: Array, dW: Array, dU: Array,
+) -> None:  # fmt: skip
+    """DS .. dU: gradients of L = <gs, s> + <gv, v>."""
+    F, real = gs.shape[1], U.dtype.type
+    for j in range(first, last):
+        S0, S1, S2 = S[j, 0], S[j, 1], S[j, 2]
+        Vx, Vy, Vz = V[j, 0], V[j, 1], V[j, 2]
+        D0, D1, D2 = dS[j, 0], dS[j, 1], dS[j, 2]
+        dx, dy, dz = dV[j, 0], dV[j, 1], dV[j, 2]
+        for position in range(start[j], start[j + 1]):
+            e = order[position]
+            i, x, y, z = center[e], U[e, 0], U[e, 1], U[e, 2]
+            g, gx, gy, gz = gs[i], gv[i, 0], gv[i, 1], gv[i, 2]
+            W0, W1, W2 = W[e, 0], W[e, 1], W[e, 2]
+            Z0, Z1, Z2 = dW[e, 0], dW[e, 1], dW[e, 2]
+            ux = uy = uz = real(0)
+            for f in range(F):
+                p1 = x * gx[f] + y * gy[f] + z * gz[f]
+                D0[f] += W0[f] * g[f]
+                D1[f] += W1[f] * p1
+                Z0[f] = S0[f] * g[f]
+                Z1[f] = S1[f] * p1
+                along = S1[f] * W1[f]
+                ux += along * gx[f]
+                uy += along * gy[f]
+                uz += along * gz[f]
+            for f in range(F):
+                p2 = Vx[f] * gx[f] + Vy[f] * gy[f] + Vz[f] * gz[f]
+                D2[f] += W2[f] * p2
+                Z2[f] = S2[f] * p2
+                turn = S2[f] * W2[f]
+                dx[f] += turn * gx[f]
+                dy[f] += turn * gy[f]
+                dz[f] += turn * gz[f]
+            dU[e, 0] = ux
+            dU[e, 1] = uy
+            dU[e, 2] = uz
+
+
+@_COMPILE
+def second_by_neighbor(
+    first: int, last: int, start: Array, order: Array, center: Array,
+    S: Array, V: Array, W: Array, U: Array, gs: Array, gv: Array,
+    cS: Array, cV: Array, cW: Array, cU: Array,
+    dS: Array, dV: Array, dW: Array, dU: Array,
+) -> None:  # fmt: skip
+    """DS .. dU: gradients of L = <cS, dS> + <cV, dV> + <cW, dW> + <cU, dU> of `gradient`."""
+    F, real = gs.shape[1], U.dtype.type
+    for j in range(first, last):
+        S1, S2 = S[j, 1], S[j, 2]
+        Vx, Vy, Vz = V[j, 0], V[j, 1], V[j, 2]
+        c0, c1, c2 = cS[j, 0], cS[j, 1], cS[j, 2]
+        vx, vy, vz = cV[j, 0], cV[j, 1], cV[j, 2]
+        D0, D1, D2 = dS[j, 0], dS[j, 1], dS[j, 2]
+        dx, dy, dz = dV[j, 0], dV[j, 1], dV[j, 2]
+        for position in range(start[j], start[j + 1]):
+            e = order[position]
+            i, x, y, z = center[e], U[e, 0], U[e, 1], U[e, 2]
+            cx, cy, cz = cU[e, 0], cU[e, 1], cU[e, 2]
+            g, gx, gy, gz = gs[i], gv[i, 0], gv[i, 1], gv[i, 2]
+            W1, W2 = W[e, 1], W[e, 2]
+            w0, w1, w2 = cW[e, 0], cW[e, 1], cW[e, 2]
+            Z0, Z1, Z2 = dW[e, 0], dW[e, 1], dW[e, 2]
+            ux = uy = uz = real(0)
+            for f in range(F):
+                p1 = x * gx[f] + y * gy[f] + z * gz[f]
+                q1 = cx * gx[f] + cy * gy[f] + cz * gz[f]
+                D0[f] += w0[f] * g[f]
+                D1[f] += w1[f] * p1 + W1[f] * q1
+                Z0[f] = c0[f] * g[f]
+                Z1[f] = c1[f] * p1 + S1[f] * q1
+                a1 = c1[f] * W1[f] + w1[f] * S1[f]
+                ux += a1 * gx[f]
+                uy += a1 * gy[f]
+                uz += a1 * gz[f]
+            for f in range(F):
+                p2 = Vx[f] * gx[f] + Vy[f] * gy[f] + Vz[f] * gz[f]
+                q2 = vx[f] * gx[f] + vy[f] * gy[f] + vz[f] * gz[f]
+                D2[f] += w2[f] * p2 + W2[f] * q2
+                Z2[f] = c2[f] * p2 + S2[f] * q2
+                a2 = c2[f] * W2[f] + w2[f] * S2[f]
+                dx[f] += a2 * gx[f]
+                dy[f] += a2 * gy[f]
+                dz[f] += a2 * gz[f]
+            dU[e, 0] = ux
+            dU[e, 1] = uy
+            dU[e, 2] = uz
+
+
+@_COMPILE
+def second_by_center(
+    first: int, last: int, start: Array, neighbor: Array,
+    S: Array, V: Array, W: Array, U: Array,
+    cS: Array, cV: Array, cW: Array, cU: Array, dgs: Array, dgv: Array,
+) -> None:  # fmt: skip
+    """Dgs, dgv: gradients of the same L with respect to gs and gv."""
+    F = dgs.shape[1]
+    for i in range(first, last):
+        g, gx, gy, gz = dgs[i], dgv[i, 0], dgv[i, 1], dgv[i, 2]
+        for e in range(start[i], start[i + 1]):
+            j, x, y, z = neighbor[e], U[e, 0], U[e, 1], U[e, 2]
+            cx, cy, cz = cU[e, 0], cU[e, 1], cU[e, 2]
+            S0, S1, S2 = S[j, 0], S[j, 1], S[j, 2]
+            W0, W1, W2 = W[e, 0], W[e, 1], W[e, 2]
+            c0, c1, c2 = cS[j, 0], cS[j, 1], cS[j, 2]
+            w0, w1, w2 = cW[e, 0], cW[e, 1], cW[e, 2]
+            for f in range(F):
+                a1 = c1[f] * W1[f] + w1[f] * S1[f]
+                b1 = S1[f] * W1[f]
+                g[f] += c0[f] * W0[f] + w0[f] * S0[f]
+                gx[f] += a1 * x + b1 * cx
+                gy[f] += a1 * y + b1 * cy
+                gz[f] += a1 * z + b1 * cz
+            Vx, Vy, Vz = V[j, 0], V[j, 1], V[j, 2]
+            vx, vy, vz = cV[j, 0], cV[j, 1], cV[j, 2]
+            for f in range(F):
+                a2 = c2[f] * W2[f] + w2[f] * S2[f]
+                b2 = S2[f] * W2[f]
+                gx[f] += a2 * Vx[f] + b2 * vx[f]
+                gy[f] += a2 * Vy[f] + b2 * vy[f]
+                gz[f] += a2 * Vz[f] + b2 * vz[f]
