@@ -92,6 +92,7 @@ class Message(nn.Module):
         trained = any(parameter.requires_grad for parameter in self.radial_filter.parameters())
         return self.kernel.reads_tables and not trained
 
+    @torch.inference_mode(mode=False)
     def table(self) -> FilterTable:
         """The filters as a table, made anew whenever the weights are not those of the last call."""
         weight = self.filter_weight().detach()
