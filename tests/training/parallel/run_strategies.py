@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,10 @@ from training.pretrain import pretrain
 def main() -> None:
     path, *strategies = sys.argv[1:]
     config = load_config(PretrainConfig, path)
-    for strategy in strategies:
+    first_port = int(os.environ["MASTER_PORT"])
+    for number, strategy in enumerate(strategies):
+        # a rank that is quick would meet the others at the address that they are leaving
+        os.environ["MASTER_PORT"] = str(first_port + number)
         parallel = replace(config.parallel, strategy=strategy)
         pretrain(replace(config, output=Path(path).parent / strategy, parallel=parallel))
 

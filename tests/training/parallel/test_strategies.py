@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -75,8 +76,14 @@ def _launch(path: Path, world_size: int, strategies: Sequence[str]) -> None:
         environment |= {name: str(value) for name, value in place.items()}
         command = [sys.executable, str(script), str(path), *strategies]
         ranks.append(subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True))
-    outputs = [rank.communicate(timeout=600)[1] for rank in ranks]
-    assert [rank.returncode for rank in ranks] == [0] * world_size, "\n".join(outputs)[-4000:]
+    deadline = time.monotonic() + 600.0
+    while any(rank.poll() is None for rank in ranks):
+        if time.monotonic() > deadline or any(rank.poll() for rank in ranks):
+            for rank in ranks:  # the others wait for the one that has failed
+                rank.kill()
+        time.sleep(0.1)
+    messages = "\n".join(str(rank.communicate()[1]) for rank in ranks)
+    assert [rank.returncode for rank in ranks] == [0] * world_size, messages[-4000:]
 
 
 @pytest.fixture(scope="module", params=[2, 4])
