@@ -160,7 +160,9 @@ class FitConfig:
     precision: Literal["fp64", "fp32", "bf16"] = "fp32"
     """Key of `PRECISIONS`; bf16 is fp32 with the dense layers of atoms in bfloat16."""
     recompute: bool = False
-    """Compute blocks again for the gradient instead of keeping them: slower, far less memory."""
+    """Compute blocks again for the gradient instead of keeping them. Saves memory with energy labels
+    alone: the gradient of forces keeps all blocks anyway (benchmarks/training_step.py measured no
+    less), there make batches smaller and `parallel.batches_per_step` larger."""
     ema_decay: float = 0.999
     """Of the averaged weights that are validated and exported; 0: no averaging."""
     validate_every_steps: int = 500

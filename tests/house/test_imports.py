@@ -82,7 +82,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "matplotlib": (
         "atomfm_calc/cli/", "training/scaling/", "tutorials/", "benchmarks/", "docs/",
     ),
-    "typer": ("atomfm_calc/cli/", "training/"),
+    "typer": ("atomfm_calc/cli/", "training/", "tests/"),
     "ase.Atoms": (
         "atomfm_calc/convert.py", "atomfm_calc/calculators/", "atomfm_calc/workflows/",
         "atomfm_calc/cli/", "training/collection/", "training/datasets/readers/",
