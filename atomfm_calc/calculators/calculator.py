@@ -217,7 +217,8 @@ class FoundationCalc(Calculator):
     def estimate_memory_GiB(self, atoms: Atoms) -> float:  # noqa: N802
         """Memory that forces of this structure need, roughly, beyond the model itself."""
         graph = self._evaluator.graph(atoms, self.head)
-        return self._evaluator.estimated_memory_GiB(graph.edge_index.shape[1])
+        n_atoms, n_edges = len(graph.atomic_numbers), graph.edge_index.shape[1]
+        return self._evaluator.estimated_memory_GiB(n_atoms, n_edges)
 
     def fingerprint(self) -> dict[str, str]:
         """What made a number: model, weights, head, precision, kernel, device, versions."""

@@ -29,8 +29,10 @@ logger = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
 
-ARRAYS_PER_EDGE = {"reference": 5, "cpu": 2}
+ARRAYS_PER_EDGE = {"reference": 5, "cpu": 0}
 """By kernel: arrays [E, 3F] that a layer keeps for the gradient; measured, 1024 atoms of MgO."""
+ARRAYS_PER_ATOM = 12
+"""Arrays [N, 3F] that a layer keeps for the gradient; measured in the same way."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,11 +153,11 @@ class Evaluator:
         references = self.model.head(head).references.cpu().numpy()
         return float(references[atoms.numbers].sum())
 
-    def estimated_memory_GiB(self, n_edges: int) -> float:  # noqa: N802
-        """Memory for energy and forces, roughly: the arrays over edges kept for the gradient."""
+    def estimated_memory_GiB(self, n_atoms: int, n_edges: int) -> float:  # noqa: N802
+        """Memory for energy and forces, roughly: the arrays that are kept for the gradient."""
         painn = self.model.architecture.painn
-        arrays = ARRAYS_PER_EDGE[self.model.kernel] * painn.n_layers
-        numbers = arrays * n_edges * 3 * painn.n_features
+        rows = ARRAYS_PER_EDGE[self.model.kernel] * n_edges + ARRAYS_PER_ATOM * n_atoms
+        numbers = painn.n_layers * rows * 3 * painn.n_features
         return numbers * torch.finfo(self.dtype).bits / 8 / 2**30
 
     @contextmanager
@@ -171,9 +173,10 @@ class Evaluator:
             if not _is_out_of_memory(error):
                 raise
             n_atoms, n_edges = len(graph.atomic_numbers), graph.edge_index.shape[1]
+            estimate = self.estimated_memory_GiB(n_atoms, n_edges)
             raise InsufficientMemoryError(
                 f"{n_atoms} atoms with {n_edges} edges do not fit into the memory of "
-                f"{self.device}: about {self.estimated_memory_GiB(n_edges):.1f} GiB are needed for "
+                f"{self.device}: about {estimate:.1f} GiB are needed for "
                 f"{self.settings.default_dtype}. Use a smaller cell, float32, or another device."
             ) from error
 
