@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -13,6 +13,27 @@ from atomfm_calc.kernels.tables import FilterTable
 
 Messages = tuple[Tensor, Tensor]
 """Changes of the scalars [N, F] and of the vectors [N, 3, F]."""
+
+
+UpdateFunction = Callable[[Tensor, Tensor], Messages]
+"""Scalars [N, F], vectors [N, 3, F] -> their changes in an update block."""
+
+
+class UpdateWeights(NamedTuple):
+    """The weights of PaiNN's update block."""
+
+    mix: Tensor
+    """[2F, F]: U above V"""
+    hidden: Tensor
+    """[F, 2F], of scalars and lengths"""
+    hidden_bias: Tensor
+    """[F]"""
+    gates: Tensor
+    """[3F, F]: a_vv, a_sv, a_ss"""
+    gates_bias: Tensor
+    """[3F]"""
+    offset: float
+    """Added to squared lengths"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +50,8 @@ class Kernel:
     ]
     """`reference.tabulated_messages`: the same with distances and a table in place of filters, for
     frozen weights"""
+    update: Callable[[Tensor, Tensor, UpdateWeights, UpdateFunction], Messages] | None
+    """`cpu_update.update`: PaiNN's update block for frozen weights; None: plain torch does it"""
     reads_tables: bool
     """Whether the kernel gains from a table, so that it is made"""
 
@@ -51,17 +74,25 @@ def _tabulated_messages_cpu(*arguments: Any) -> Messages:
     return cpu.tabulated_messages(*arguments)
 
 
+def _update_cpu(*arguments: Any) -> Messages:
+    from atomfm_calc.kernels import cpu_update
+
+    return cpu_update.update(*arguments)
+
+
 KERNELS: dict[str, Kernel] = {
     "reference": Kernel(
         sides=reference.sides,
         messages=reference.messages,
         tabulated_messages=reference.tabulated_messages,
+        update=None,
         reads_tables=False,
     ),
     "cpu": Kernel(
         sides=_sides_cpu,
         messages=_messages_cpu,
         tabulated_messages=_tabulated_messages_cpu,
+        update=_update_cpu,
         reads_tables=True,
     ),
 }

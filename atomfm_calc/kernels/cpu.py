@@ -35,9 +35,11 @@ Array = NDArray[Any]
 
 MINIMUM_EDGES = 500
 """Edges per thread below which another thread costs more than it brings."""
+MINIMUM_ATOMS = 100
+"""The same for loops over atoms alone."""
 
 _POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
-"""Thread pools by process and number of threads (a forked process has no threads of its parent)."""
+"""Thread pools by process and size (a forked process has no threads of its parent)."""
 
 
 class Sides:
@@ -77,7 +79,7 @@ class _Messages(torch.autograd.Function):
         ctx.save_for_backward(*inputs)  # the inputs themselves: a copy would lose the way back
         ctx.sides = sides
         results = _room_for_sums(states)
-        _in_parallel(loops.messages, *sides.by_center, *_inputs(*inputs), *_arrays(*results))
+        _in_parallel(loops.messages, *sides.by_center, *_inputs(*inputs), *as_arrays(*results))
         return results
 
     @staticmethod
@@ -95,7 +97,7 @@ class _MessagesGradient(torch.autograd.Function):
         ctx.save_for_backward(*tensors)
         ctx.sides = sides
         results = tuple(_new(tensors))
-        arrays = (*_inputs(*tensors[:4]), *_arrays(*tensors[4:]), *_inputs(*results))
+        arrays = (*_inputs(*tensors[:4]), *as_arrays(*tensors[4:]), *_inputs(*results))
         _in_parallel(loops.gradient, *sides.by_neighbor, *arrays)
         return results
 
@@ -108,10 +110,10 @@ class _MessagesGradient(torch.autograd.Function):
         of_inputs, of_gradients = _new(tensors), _room_for_sums(tensors[0])
         _in_parallel(
             loops.second_by_neighbor,
-            *(*by_neighbor, *inputs, *_arrays(*tensors[4:]), *upstream, *_inputs(*of_inputs)),
+            *(*by_neighbor, *inputs, *as_arrays(*tensors[4:]), *upstream, *_inputs(*of_inputs)),
         )
         _in_parallel(
-            loops.second_by_center, *by_center, *inputs, *upstream, *_arrays(*of_gradients)
+            loops.second_by_center, *by_center, *inputs, *upstream, *as_arrays(*of_gradients)
         )
         return (*of_inputs, *of_gradients, None)
 
@@ -128,7 +130,7 @@ class _TabulatedMessages(torch.autograd.Function):
         ctx.table, ctx.sides = table, sides
         results = _room_for_sums(states)
         arrays = _tabulated_inputs(states, vectors, table, distances, directions)
-        _in_parallel(loops.tabulated_messages, *sides.by_center, *arrays, *_arrays(*results))
+        _in_parallel(loops.tabulated_messages, *sides.by_center, *arrays, *as_arrays(*results))
         return results
 
     @staticmethod
@@ -146,9 +148,9 @@ class _TabulatedMessages(torch.autograd.Function):
             loops.tabulated_gradient,
             *ctx.sides.by_neighbor,
             *_tabulated_inputs(states, vectors, ctx.table, distances, directions),
-            *_arrays(*gradients),
+            *as_arrays(*gradients),
             *_states_and_vectors(of_states, of_vectors),
-            *_arrays(of_distances, of_directions),
+            *as_arrays(of_distances, of_directions),
         )
         return of_states, of_vectors, of_distances, of_directions, None, None
 
@@ -210,21 +212,22 @@ def _new(tensors: Sequence[Tensor]) -> list[Tensor]:
     return [make(tensor.shape, dtype=tensor.dtype) for make, tensor in pairs]
 
 
-def _arrays(*tensors: Tensor) -> list[Array]:
+def as_arrays(*tensors: Tensor) -> list[Array]:
+    """NumPy's view of tensors; a copy where the order in memory is not the usual one."""
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
 
 
 def _inputs(states: Tensor, vectors: Tensor, filters: Tensor, directions: Tensor) -> list[Array]:
     """Arrays of S, V, W, U, the three parts of S and W apart."""
-    S, V, W, U = _arrays(states, vectors, filters, directions)
+    S, V, W, U = as_arrays(states, vectors, filters, directions)
     return [S.reshape(V.shape), V, W.reshape(len(W), 3, V.shape[2]), U]
 
 
 def _states_and_vectors(states: Tensor, vectors: Tensor | None) -> tuple[Array, Array]:
     """Arrays of S, its parts apart, and V, without channels if there are none."""
-    (S,) = _arrays(states)
+    (S,) = as_arrays(states)
     shape = (S.shape[0], 3, S.shape[1] // 3)
-    V = np.empty((shape[0], 3, 0), S.dtype) if vectors is None else _arrays(vectors)[0]
+    V = np.empty((shape[0], 3, 0), S.dtype) if vectors is None else as_arrays(vectors)[0]
     return S.reshape(shape), V
 
 
@@ -236,21 +239,31 @@ def _tabulated_inputs(
     directions: Tensor,
 ) -> tuple[Any, ...]:
     S, V = _states_and_vectors(states, vectors)
-    T, d, U = _arrays(table.rows, distances, directions)
+    T, d, U = as_arrays(table.rows, distances, directions)
     return S, V, T, table.grid, d, U
 
 
-def _in_parallel(loop: Callable[..., None], start: Array, *arrays: Any) -> None:
-    """Run `loop(first, last, start, *arrays)` over ranges of atoms with about as many edges."""
-    n_atoms = len(start) - 1
+def _in_parallel(loop: Callable[..., None], start: Array, *arguments: Any) -> None:
+    """Run `loop(first, last, start, *arguments)` over ranges of atoms with about as many edges."""
     n_threads = min(torch.get_num_threads(), int(start[-1]) // MINIMUM_EDGES + 1)
-    if n_threads == 1:
-        loop(0, n_atoms, start, *arrays)
-        return
     cuts = np.searchsorted(start, np.linspace(0, start[-1], n_threads + 1)[1:-1])
-    *others, own = pairwise([0, *cuts.tolist(), n_atoms])
-    pool = _POOLS.setdefault((os.getpid(), n_threads), ThreadPoolExecutor(n_threads - 1))
-    tasks = [pool.submit(loop, *ends, start, *arrays) for ends in others]
-    loop(*own, start, *arrays)
-    for task in tasks:
+    _in_ranges(loop, [0, *cuts.tolist(), len(start) - 1], start, *arguments)
+
+
+def over_atoms(loop: Callable[..., None], n_atoms: int, *arguments: Any) -> None:
+    """Run `loop(first, last, *arguments)` over ranges of atoms of about the same size."""
+    n_threads = min(torch.get_num_threads(), n_atoms // MINIMUM_ATOMS + 1)
+    cuts = np.linspace(0, n_atoms, n_threads + 1).astype(np.int64)
+    _in_ranges(loop, cuts.tolist(), *arguments)
+
+
+def _in_ranges(loop: Callable[..., None], bounds: list[int], *arguments: Any) -> None:
+    """One thread for each range between two bounds, the caller's among them."""
+    *others, own = pairwise(bounds)
+    if others:
+        key = (os.getpid(), len(others))
+        pool = _POOLS.setdefault(key, ThreadPoolExecutor(len(others)))
+        tasks = [pool.submit(loop, *ends, *arguments) for ends in others]
+    loop(*own, *arguments)
+    for task in tasks if others else ():
         task.result()

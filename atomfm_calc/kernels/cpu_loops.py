@@ -26,12 +26,13 @@ Array = NDArray[Any]
 Numbers = tuple[Any, ...]
 
 # reassociation lets sums over channels use vector registers; NaN and infinity keep their meaning
-_COMPILE: Callable[[Any], Any] = numba.njit(
+COMPILE: Callable[[Any], Any] = numba.njit(
     nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
 )
+"""Makes a loop fast: compiled at the first call, kept on disk, free of Python's lock."""
 
 
-@_COMPILE
+@COMPILE
 def transpose(center: Array, neighbor: Array, n_atoms: int) -> tuple[Array, Array, Array]:
     """First edge of each center [N + 1]; the same for neighbors, and the edges in their order."""
     center_start = np.zeros(n_atoms + 1, np.int64)
@@ -50,7 +51,7 @@ def transpose(center: Array, neighbor: Array, n_atoms: int) -> tuple[Array, Arra
     return center_start, neighbor_start, order
 
 
-@_COMPILE
+@COMPILE
 def _interval(distance: Any, grid: Numbers) -> Numbers:
     """Interval of the grid and the place in it, 0 to 1; (-1, 0) at and beyond the cutoff."""
     origin, per_step, cutoff, n_intervals = grid
@@ -63,7 +64,7 @@ def _interval(distance: Any, grid: Numbers) -> Numbers:
     return k, steps - k
 
 
-@_COMPILE
+@COMPILE
 def _hermite(t: float, real: Any) -> Numbers:
     """Quintic Hermite polynomials: value, slope, curvature at the left node, at the right one."""
     u = 1.0 - t
@@ -78,7 +79,7 @@ def _hermite(t: float, real: Any) -> Numbers:
     )
 
 
-@_COMPILE
+@COMPILE
 def _hermite_slopes(t: float, per_step: float, real: Any) -> Numbers:
     """Derivatives of `_hermite` with respect to the distance."""
     u = 1.0 - t
@@ -93,7 +94,7 @@ def _hermite_slopes(t: float, per_step: float, real: Any) -> Numbers:
     )
 
 
-@_COMPILE
+@COMPILE
 def _combine(c: Numbers, rows: Array, result: Array) -> None:
     c0, c1, c2, c3, c4, c5 = c
     r0, r1, r2, r3, r4, r5 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
@@ -103,7 +104,7 @@ def _combine(c: Numbers, rows: Array, result: Array) -> None:
         )  # fmt: skip
 
 
-@_COMPILE
+@COMPILE
 def _combine_both(c: Numbers, b: Numbers, rows: Array, result: Array, slope: Array) -> None:
     c0, c1, c2, c3, c4, c5 = c
     b0, b1, b2, b3, b4, b5 = b
@@ -117,7 +118,7 @@ def _combine_both(c: Numbers, b: Numbers, rows: Array, result: Array, slope: Arr
         )  # fmt: skip
 
 
-@_COMPILE
+@COMPILE
 def tabulated_messages(
     first: int, last: int, start: Array, neighbor: Array,
     S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, s: Array, v: Array,
@@ -153,7 +154,7 @@ def tabulated_messages(
                     vz[f] += along * z
 
 
-@_COMPILE
+@COMPILE
 def tabulated_gradient(
     first: int, last: int, start: Array, order: Array, center: Array,
     S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, gs: Array, gv: Array,
@@ -213,7 +214,7 @@ def tabulated_gradient(
             dU[e, 2] = uz
 
 
-@_COMPILE
+@COMPILE
 def messages(
     first: int, last: int, start: Array, neighbor: Array,
     S: Array, V: Array, W: Array, U: Array, s: Array, v: Array,
@@ -235,7 +236,7 @@ def messages(
                 vz[f] += along * z + turn * Vz[f]
 
 
-@_COMPILE
+@COMPILE
 def gradient(
     first: int, last: int, start: Array, order: Array, center: Array,
     S: Array, V: Array, W: Array, U: Array, gs: Array, gv: Array,
@@ -278,7 +279,7 @@ def gradient(
             dU[e, 2] = uz
 
 
-@_COMPILE
+@COMPILE
 def second_by_neighbor(
     first: int, last: int, start: Array, order: Array, center: Array,
     S: Array, V: Array, W: Array, U: Array, gs: Array, gv: Array,
@@ -328,7 +329,7 @@ def second_by_neighbor(
             dU[e, 2] = uz
 
 
-@_COMPILE
+@COMPILE
 def second_by_center(
     first: int, last: int, start: Array, neighbor: Array,
     S: Array, V: Array, W: Array, U: Array,

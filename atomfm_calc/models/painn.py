@@ -8,18 +8,18 @@ molecular spectra", ICML 2021 (arXiv 2102.03150). The classes are the boxes of i
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from atomfm_calc.graph import AtomicGraph, edge_vectors
-from atomfm_calc.kernels import Kernel
+from atomfm_calc.kernels import Kernel, UpdateWeights
 from atomfm_calc.kernels.tables import FilterTable, tabulate
 from atomfm_calc.models.architecture import PainnConfig
 from atomfm_calc.models.conditioning import ElectronicEmbedding
-from atomfm_calc.models.precision import dense_layers
+from atomfm_calc.models.precision import DENSE_DTYPE, dense_layers
 from atomfm_calc.models.radial import weighted_basis
 from atomfm_calc.sample import MAX_ATOMIC_NUMBER
 
@@ -119,8 +119,10 @@ def _filters(distances: Tensor, weight: Tensor, cutoff: float) -> Tensor:
 class Update(nn.Module):
     """Figure 2c: scalars and vectors of one atom act on each other (eqs. 9 and 10)."""
 
-    def __init__(self, n_features: int) -> None:
+    def __init__(self, n_features: int, kernel: Kernel) -> None:
+        """`kernel` is an entry of `KERNELS`: how it is computed, never what."""
         super().__init__()
+        self.kernel = kernel
         self.mix = nn.Linear(n_features, 2 * n_features, bias=False)
         self.gates = nn.Sequential(
             nn.Linear(2 * n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
@@ -128,6 +130,22 @@ class Update(nn.Module):
 
     def forward(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Changes of the scalars [N, F] and vectors [N, 3, F]."""
+        trained = any(parameter.requires_grad for parameter in self.parameters())
+        if self.kernel.update is None or trained or getattr(self, DENSE_DTYPE, None) is not None:
+            return self.plain(scalars, vectors)
+        hidden, last = cast(nn.Linear, self.gates[0]), cast(nn.Linear, self.gates[2])
+        weights = UpdateWeights(
+            mix=self.mix.weight,
+            hidden=hidden.weight,
+            hidden_bias=hidden.bias,
+            gates=last.weight,
+            gates_bias=last.bias,
+            offset=NORM_OFFSET,
+        )
+        return self.kernel.update(scalars, vectors, weights, self.plain)
+
+    def plain(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
+        """The equations, in plain torch."""
         with dense_layers(self):
             mixed = self.mix(vectors)
         mixed_u, mixed_v = mixed.to(vectors.dtype).chunk(2, dim=-1)  # U v and V v, [N, 3, F] each
@@ -162,7 +180,7 @@ class Painn(nn.Module):
             for _ in range(config.n_layers)
         )
         self.update_blocks = nn.ModuleList(
-            Update(config.n_features) for _ in range(config.n_layers)
+            Update(config.n_features, kernel) for _ in range(config.n_layers)
         )
 
     @property
