@@ -97,8 +97,17 @@ def evaluate(
     run: Run,
     split: Split = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Structures per head.")] = None,
+    precisions: Annotated[
+        bool, typer.Option("--precision-table", help="Measure fp64, fp32 and bf16 instead.")
+    ] = False,
 ) -> None:
     """Errors per head on held-out structures, beside the element references alone."""
+    if precisions:
+        from training.precision_table import precision_table
+
+        precision_table(run)
+        typer.echo((run / "precision.md").read_text(encoding="utf-8"))
+        return
     from training.evaluate import evaluate_run
 
     typer.echo(evaluate_run(run, split, limit).table())
