@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from training.data.packed import PackedGraphs
 from training.data.prepared import DataFile, Prepared, data_file, join, prepare_file
 from training.data.source import MemorySource
 from training.datasets import DATASETS
-from training.datasets.adapter import CollectionShards, Dataset, DatasetInfo
+from training.datasets.adapter import CollectionShards, Dataset, DatasetInfo, Split
 from training.datasets.chosen import OWN_FILE, chosen_dataset
 from training.datasets.splits import split_by_group
 from training.describe import describe
@@ -28,7 +29,7 @@ from training.training_data import SUMMARY_FILE, Index, Summary, TrainingData, f
 
 logger = logging.getLogger(__name__)
 
-SPLITS = ("train", "validation", "test")
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
 def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> TrainingData:
@@ -51,6 +52,7 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
     parts: list[Prepared] = []
     owner: list[NDArray[np.int64]] = []
     files: list[str] = []
+    published: list[Split | None] = []
     infos: dict[str, DatasetInfo] = {}
     summary: Summary = {"cutoff": cutoff, "heads": {}}
     for number, head in enumerate(heads):
@@ -59,6 +61,7 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
         infos[head] = replace(dataset.info, name=head)
         part = _read(head, dataset, sources, len(files), config, cutoff)
         files += [source.path.name for source in sources]
+        published += [dataset.published_split(source.path) for source in sources]
         parts.append(part)
         owner.append(np.full(len(part.graphs), number))
         summary["heads"][head] = {
@@ -70,7 +73,7 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
     everything = join(parts)
     graphs, head_of = everything.graphs, np.concatenate(owner)
     splits = {
-        head: _divide(everything, np.flatnonzero(head_of == number), infos[head], config)
+        head: _divide(everything, np.flatnonzero(head_of == number), infos[head], config, published)
         for number, head in enumerate(heads)
     }
     references, scales = {}, {}
@@ -177,8 +180,45 @@ def _neutral(whole: Prepared) -> Prepared:
 
 
 def _divide(
+    everything: Prepared,
+    members: Index,
+    info: DatasetInfo,
+    config: DataConfig,
+    published: Sequence[Split | None],
+) -> dict[str, Index]:
+    """Structures of each split: as the source says of their file, the others by the dataset's rule.
+
+    `published` [files] is what the source says of each file.
+    """
+    file_of = everything.graphs.columns["file"].numpy()[members]
+    said = np.array([SPLITS.index(split) if split else -1 for split in published])[file_of]
+    free = np.flatnonzero(said < 0)
+    divided = _divide_by_rule(everything, members[free], info, config)
+    local = {
+        split: np.concatenate([np.flatnonzero(said == number), free[divided[split]]])
+        for number, split in enumerate(SPLITS)
+    }
+    limit = config.max_structures_per_head
+    if limit is not None:
+        generator = np.random.default_rng(config.split_seed)
+        local["train"] = generator.permutation(local["train"])[:limit]
+    if len(local["train"]) == 0:
+        raise DataError(f"head {info.name!r} has no training structures after the division")
+    if len(local["validation"]) == 0:
+        logger.warning(
+            "%s has no validation structures: too few %ss for a part of %s; raise "
+            "data.validation_fraction",
+            info.name,
+            "structure" if info.split == "random" else info.split,
+            config.validation_fraction,
+        )
+    return {name: members[np.sort(rows)] for name, rows in local.items()}
+
+
+def _divide_by_rule(
     everything: Prepared, members: Index, info: DatasetInfo, config: DataConfig
 ) -> dict[str, Index]:
+    """Places among `members` of the structures of each split."""
     fractions = {
         "train": 1.0 - config.validation_fraction - config.test_fraction,
         "validation": config.validation_fraction,
@@ -188,22 +228,14 @@ def _divide(
         shuffled = np.random.default_rng(config.split_seed).permutation(len(members))
         ends = np.cumsum([round(part * len(members)) for part in list(fractions.values())[1:]])
         validation, test, train = np.split(shuffled, ends)
-        local = {"train": train, "validation": validation, "test": test}
-    else:
-        samples = [
-            Sample(
-                atomic_numbers=everything.graphs.numbers_of(index),
-                positions=np.zeros((0, 3)),
-                group=everything.groups[index] if info.split == "group" else "",
-            )
-            for index in members
-        ]
-        divided = split_by_group(samples, fractions, config.split_seed, config.never_held_out)
-        local = {name: np.array(divided[name], dtype=np.int64) for name in SPLITS}
-    limit = config.max_structures_per_head
-    if limit is not None:
-        generator = np.random.default_rng(config.split_seed)
-        local["train"] = generator.permutation(local["train"])[:limit]
-    if len(local["train"]) == 0:
-        raise DataError(f"head {info.name!r} has no training structures after the division")
-    return {name: members[np.sort(rows)] for name, rows in local.items()}
+        return {"train": train, "validation": validation, "test": test}
+    samples = [
+        Sample(
+            atomic_numbers=everything.graphs.numbers_of(index),
+            positions=np.zeros((0, 3)),
+            group=everything.groups[index] if info.split == "group" else "",
+        )
+        for index in members
+    ]
+    divided = split_by_group(samples, fractions, config.split_seed, config.never_held_out)
+    return {name: np.array(divided[name], dtype=np.int64) for name in SPLITS}
