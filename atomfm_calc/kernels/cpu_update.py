@@ -25,7 +25,7 @@ class _Update(torch.autograd.Function):
         ctx: Any, scalars: Tensor, vectors: Tensor, weights: UpdateWeights, plain: UpdateFunction
     ) -> tuple[Tensor, Tensor]:
         n_atoms, n_features = scalars.shape
-        mixed = vectors.reshape(-1, n_features) @ weights.mix.T  # [3N, 2F]
+        mixed = vectors.reshape(3 * n_atoms, n_features) @ weights.mix.T  # [3N, 2F]
         length, dot = torch.empty_like(scalars), torch.empty_like(scalars)
         M = _four(mixed)
         over_atoms(loops.contract, n_atoms, M, weights.offset, *as_arrays(length, dot))
@@ -92,9 +92,9 @@ def _differentiable_gradient(ctx: Any, *gradients: Tensor) -> list[Tensor | None
 
 def _four(mixed: Tensor) -> Any:
     """[3N, 2F] -> array [N, 3, 2, F]."""
-    return as_arrays(mixed)[0].reshape(-1, 3, 2, mixed.shape[1] // 2)
+    return as_arrays(mixed)[0].reshape(len(mixed) // 3, 3, 2, mixed.shape[1] // 2)
 
 
 def _three(gates: Tensor) -> Any:
     """[N, 3F] -> array [N, 3, F]."""
-    return as_arrays(gates)[0].reshape(len(gates), 3, -1)
+    return as_arrays(gates)[0].reshape(len(gates), 3, gates.shape[1] // 3)
