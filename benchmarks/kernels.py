@@ -153,7 +153,7 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
     timings = {}
     for name, task, graph, repeats in cases:
         n_atoms, n_edges = len(graph.atomic_numbers), graph.edge_index.shape[1]
-        rounds = max(3, repeats if n_edges < 100_000 else repeats // 3)
+        rounds = repeats if n_edges < 100_000 else max(2, repeats // 4)
         kernels = compare(task, models, graph, rounds)
         timings[name] = {"n_atoms": n_atoms, "n_edges": n_edges, "kernels": kernels}
     memory = {

@@ -246,15 +246,16 @@ def _tabulated_inputs(
 def _in_parallel(loop: Callable[..., None], start: Array, *arguments: Any) -> None:
     """Run `loop(first, last, start, *arguments)` over ranges of atoms with about as many edges."""
     n_threads = min(torch.get_num_threads(), int(start[-1]) // MINIMUM_EDGES + 1)
-    cuts = np.searchsorted(start, np.linspace(0, start[-1], n_threads + 1)[1:-1])
-    _in_ranges(loop, [0, *cuts.tolist(), len(start) - 1], start, *arguments)
+    shares = [int(start[-1]) * thread // n_threads for thread in range(1, n_threads)]
+    bounds = [0, *np.searchsorted(start, shares).tolist(), len(start) - 1]
+    _in_ranges(loop, bounds, start, *arguments)
 
 
 def over_atoms(loop: Callable[..., None], n_atoms: int, *arguments: Any) -> None:
     """Run `loop(first, last, *arguments)` over ranges of atoms of about the same size."""
     n_threads = min(torch.get_num_threads(), n_atoms // MINIMUM_ATOMS + 1)
-    cuts = np.linspace(0, n_atoms, n_threads + 1).astype(np.int64)
-    _in_ranges(loop, cuts.tolist(), *arguments)
+    bounds = [n_atoms * thread // n_threads for thread in range(n_threads + 1)]
+    _in_ranges(loop, bounds, *arguments)
 
 
 def _in_ranges(loop: Callable[..., None], bounds: list[int], *arguments: Any) -> None:
