@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from atomfm_calc.errors import DataError, PropertyError, lookup
-from atomfm_calc.graph import AtomicGraph, volumes
+from atomfm_calc.graph import AtomicGraph, sum_to_structures, volumes
 from atomfm_calc.models.foundation import Energy, EnergyFunction, FoundationModel
 
 WANTED: dict[str, str] = {
@@ -69,8 +69,14 @@ def predict(
         return Prediction(energy.structures, energy.atoms, None, None)
     with torch.enable_grad():
         moved, variables = _with_variables(graph, want)
-        keep: Literal["nothing", "derivatives"] = "derivatives" if differentiable else "nothing"
-        prediction = _derive(energy_of(moved), variables, graph, want, keep)
+        energy = energy_of(moved)
+        gradients = torch.autograd.grad(
+            energy.structures.sum(),
+            list(variables.values()),
+            create_graph=differentiable,
+            materialize_grads=True,
+        )
+        prediction = _as_prediction(energy, gradients, graph, want)
     return prediction if differentiable else _detached(prediction)
 
 
@@ -100,12 +106,36 @@ def predict_heads(
             for name, energy in energies.items()
         }
     with torch.enable_grad():
-        moved, variables = _with_variables(graph, want)
-        energies = model.energies(moved, heads)
-        return {
-            name: _detached(_derive(energy, variables, graph, want, keep="values"))
-            for name, energy in energies.items()
-        }
+        return _derive_heads(model, graph, tuple(dict.fromkeys(heads)), want)
+
+
+def _derive_heads(
+    model: FoundationModel, graph: AtomicGraph, heads: Sequence[str], want: Sequence[str]
+) -> dict[str, Prediction]:
+    """Slopes of all heads by the features at once, then one backward pass each from there."""
+    moved, variables = _with_variables(graph, want)
+    scalars = model.features(moved).scalars
+    # a copy of the features per head, so that one pass tells the slopes of the heads apart
+    own = scalars.detach().expand(len(heads), -1, -1).requires_grad_(True)  # [H, N, F]
+    atoms = model.head_energies(own, graph.atomic_numbers, heads)  # [H, N]
+    (slopes,) = torch.autograd.grad(atoms.sum(), own)
+    inputs = list(variables.values())
+    repulsion = model.repulsion_energies(moved)
+    common = [torch.zeros_like(variable) for variable in inputs]
+    if repulsion is not None:
+        atoms = atoms + repulsion
+        common = list(
+            torch.autograd.grad(repulsion.sum(), inputs, retain_graph=True, materialize_grads=True)
+        )
+    result = {}
+    for head, energies, slope in zip(heads, atoms.detach(), slopes, strict=True):
+        through_network = torch.autograd.grad(
+            scalars, inputs, slope, retain_graph=head != heads[-1], materialize_grads=True
+        )
+        gradients = [part + rest for part, rest in zip(through_network, common, strict=True)]
+        energy = Energy(structures=sum_to_structures(energies, graph), atoms=energies)
+        result[head] = _detached(_as_prediction(energy, gradients, graph, want))
+    return result
 
 
 def _check_want(graph: AtomicGraph, want: Sequence[str]) -> None:
@@ -132,20 +162,10 @@ def _with_variables(
     return moved, variables
 
 
-def _derive(
-    energy: Energy,
-    variables: dict[str, Tensor],
-    graph: AtomicGraph,
-    want: Sequence[str],
-    keep: Literal["nothing", "values", "derivatives"],
+def _as_prediction(
+    energy: Energy, gradients: Sequence[Tensor], graph: AtomicGraph, want: Sequence[str]
 ) -> Prediction:
-    gradients = torch.autograd.grad(
-        energy.structures.sum(),
-        list(variables.values()),
-        retain_graph=keep != "nothing",
-        create_graph=keep == "derivatives",
-        materialize_grads=True,
-    )
+    """Forces and stress from the gradients by positions and, if wanted, strain."""
     stress = None
     if "stress" in want:
         periodic = graph.pbc.all(dim=1)

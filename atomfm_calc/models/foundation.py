@@ -10,13 +10,14 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from atomfm_calc.errors import ConfigError, lookup
+from atomfm_calc.errors import ConfigError, DataError, lookup
 from atomfm_calc.graph import AtomicGraph, sum_to_structures
 from atomfm_calc.models import build_backbone
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.heads import EnergyHead
 from atomfm_calc.models.painn import AtomFeatures
 from atomfm_calc.models.repulsion import ZBLRepulsion
+from atomfm_calc.models.stacked_heads import StackedHeads, can_stack, stack
 
 HEAD_NAME = re.compile(r"[a-z][a-z0-9-]*")
 """Allowed head names; "mixture" and "all" are reserved words."""
@@ -58,6 +59,7 @@ class FoundationModel(nn.Module):
         self.backbone = build_backbone(architecture, kernel)
         self.repulsion = ZBLRepulsion() if architecture.repulsion == "zbl" else None
         self.heads = nn.ModuleDict()
+        self._stack: StackedHeads | None = None
         for name in heads:
             self.add_head(name)
 
@@ -98,6 +100,7 @@ class FoundationModel(nn.Module):
         """Remove a head; UnknownNameError if there is none of that name."""
         self.head(name)
         del self.heads[name]
+        self._stack = None
 
     def head(self, name: str) -> EnergyHead:
         """The head `name`; UnknownNameError lists what there is."""
@@ -113,15 +116,90 @@ class FoundationModel(nn.Module):
 
     def energies(self, graph: AtomicGraph, heads: Sequence[str]) -> dict[str, Energy]:
         """Energies according to several heads, by name, from one backbone pass."""
-        chosen = {name: self.head(name) for name in heads}
-        scalars = self.features(graph).scalars
-        repulsion = self._repulsion_energies(graph)
-        result = {}
-        for name, head in chosen.items():
-            atoms = head(scalars, graph.atomic_numbers)
-            atoms = atoms if repulsion is None else atoms + repulsion
-            result[name] = Energy(structures=sum_to_structures(atoms, graph), atoms=atoms)
-        return result
+        names = tuple(dict.fromkeys(heads))
+        self._members(names)  # an unknown name is told before anything is computed
+        atoms = self.head_energies(self.features(graph).scalars, graph.atomic_numbers, names)
+        repulsion = self.repulsion_energies(graph)
+        atoms = atoms if repulsion is None else atoms + repulsion
+        return {
+            name: Energy(structures=sum_to_structures(energies, graph), atoms=energies)
+            for name, energies in zip(names, atoms.unbind(0), strict=True)
+        }
+
+    def head_energies(
+        self, scalars: Tensor, atomic_numbers: Tensor, heads: Sequence[str]
+    ) -> Tensor:
+        """What several heads make of given features: [H, N] eV, float64, without the repulsion.
+
+        Frozen heads of equal widths are evaluated together, as batched matrix products.
+
+        Args:
+            scalars: [N, F], or [H, N, F] to differentiate each head by its own copy.
+            atomic_numbers: [N]
+            heads: H names.
+
+        Raises:
+            ConfigError: `heads` is empty.
+            UnknownNameError: no such head.
+        """
+        chosen = self._members(heads)
+        if len(chosen) > 1 and can_stack(chosen):
+            if self._stack is None or not self._stack.is_current(chosen):
+                self._stack = stack(chosen)
+            return self._stack.atom_energies(scalars, atomic_numbers)
+        own = scalars.expand(len(chosen), -1, -1).unbind(0)
+        return torch.stack(
+            [head(features, atomic_numbers) for head, features in zip(chosen, own, strict=True)]
+        )
+
+    def repulsion_energies(self, graph: AtomicGraph) -> Tensor | None:
+        """The part of every head's energy that the network has no say in: [N] eV, float64."""
+        if self.repulsion is None:
+            return None
+        return cast(Tensor, self.repulsion(graph)).to(torch.float64)
+
+    def mixture_energy(
+        self, graph: AtomicGraph, weights: Tensor, heads: Sequence[str] | None = None
+    ) -> Energy:
+        """Weighted sum over heads, from one backbone pass; its forces take one backward pass.
+
+        Energies of different heads have different zeros, so the energy of a mixture has a zero of
+        its own, which moves with the weights: only energies of equal weights and composition can
+        be subtracted. Forces are those of this energy at fixed weights; weights that depend on the
+        positions must come as a differentiable function of them.
+
+        Args:
+            graph: S structures.
+            weights: [S, H], or [1, H] for the same mixture everywhere. They are used as they are;
+                a mean has weights that add up to 1.
+            heads: H names, in the order of the columns; None: all.
+
+        Raises:
+            DataError: weights of another shape.
+            ConfigError: a head is named twice, or none is.
+            UnknownNameError: no such head.
+        """
+        names = self.head_names if heads is None else tuple(heads)
+        if len(set(names)) < len(names) or not names:
+            raise ConfigError(f"heads of a mixture are {list(names)}; name each once, one at least")
+        allowed = ((graph.n_structures, len(names)), (1, len(names)))
+        if tuple(weights.shape) not in allowed:
+            raise DataError(
+                f"weights have shape {tuple(weights.shape)}; {graph.n_structures} structures and "
+                f"{len(names)} heads need {allowed[0]}, or {allowed[1]} for the same everywhere"
+            )
+        energies = self.head_energies(self.features(graph).scalars, graph.atomic_numbers, names)
+        repulsion = self.repulsion_energies(graph)
+        energies = energies if repulsion is None else energies + repulsion  # [H, N]
+        of_structure = weights.to(torch.float64).expand(graph.n_structures, -1)
+        atoms = (of_structure.index_select(0, graph.batch) * energies.T).sum(dim=1)
+        return Energy(structures=sum_to_structures(atoms, graph), atoms=atoms)
+
+    def energy_of_mixture(
+        self, weights: Tensor, heads: Sequence[str] | None = None
+    ) -> EnergyFunction:
+        """`mixture_energy` for fixed weights, to be given to `predict`."""
+        return partial(self.mixture_energy, weights=weights, heads=heads)
 
     def energy_of(self, head: str) -> EnergyFunction:
         """`energy` for a fixed head, to be given to `predict`."""
@@ -144,11 +222,11 @@ class FoundationModel(nn.Module):
             members = (head_of_atom == index).nonzero()[:, 0]
             energies = head(scalars.index_select(0, members), graph.atomic_numbers[members])
             atoms = atoms.index_add(0, members, energies)
-        repulsion = self._repulsion_energies(graph)
+        repulsion = self.repulsion_energies(graph)
         atoms = atoms if repulsion is None else atoms + repulsion
         return Energy(structures=sum_to_structures(atoms, graph), atoms=atoms)
 
-    def _repulsion_energies(self, graph: AtomicGraph) -> Tensor | None:
-        if self.repulsion is None:
-            return None
-        return cast(Tensor, self.repulsion(graph)).to(torch.float64)
+    def _members(self, heads: Sequence[str]) -> list[EnergyHead]:
+        if not heads:
+            raise ConfigError(f"no head is named; this model has {', '.join(self.head_names)}")
+        return [self.head(name) for name in heads]
