@@ -79,12 +79,13 @@ def test_a_mixture_is_the_weighted_sum_of_the_heads(
 def test_a_mixture_takes_as_many_passes_as_a_single_head(
     model: FoundationModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    weights, graph = torch.full((1, len(HEADS)), 0.3), graph_of(model, STRUCTURES["slab"])
+    predict(model.energy_of(HEADS[0]), graph)  # makes what a kernel keeps for later calls
     passes, grad, features = [], torch.autograd.grad, model.features
     monkeypatch.setattr(model, "features", lambda graph: passes.append("on") or features(graph))
     monkeypatch.setattr(
         torch.autograd, "grad", lambda *given, **more: passes.append("back") or grad(*given, **more)
     )
-    weights, graph = torch.full((1, len(HEADS)), 0.3), graph_of(model, STRUCTURES["slab"])
     predict(model.energy_of(HEADS[0]), graph)
     of_one = passes.copy()
     passes.clear()
