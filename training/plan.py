@@ -55,7 +55,7 @@ class RunPlan:
     def table(self) -> str:
         """For people: structures, part of the draws, structures drawn and passes, ranks."""
         width = max(len(name) for name in self.sizes)
-        rows = [f"{'head':<{width}}  structures   draws   samples   passes  ranks"]
+        rows = [f"{'head':<{width}}   structures   draws     samples   passes  ranks"]
         for name, share in self.shares.items():
             samples = "-" if self.max_samples is None else f"{share * self.max_samples:.0f}"
             passes = (
@@ -64,7 +64,7 @@ class RunPlan:
                 else f"{share * self.max_samples / self.sizes[name]:.2f}"
             )
             rows.append(
-                f"{name:<{width}}  {self.sizes[name]:>10,}  {share:>6.1%}  {samples:>8}"
+                f"{name:<{width}}  {self.sizes[name]:>11,}  {share:>6.1%}  {samples:>10}"
                 f"  {passes:>7}  {_ranges(self.owners[name])}"
             )
         each = len(self.streams) // self.world_size
