@@ -1,4 +1,4 @@
-"""`python -m training`: datasets, collect, pretrain, alone, evaluate, export."""
+"""`python -m training`: from data to models, on a laptop or a cluster."""
 
 from __future__ import annotations
 

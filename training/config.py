@@ -160,9 +160,9 @@ class FitConfig:
     precision: Literal["fp64", "fp32", "bf16"] = "fp32"
     """Key of `PRECISIONS`; bf16 is fp32 with the dense layers of atoms in bfloat16."""
     recompute: bool = False
-    """Compute blocks again for the gradient instead of keeping them. Saves memory with energy labels
-    alone: the gradient of forces keeps all blocks anyway (benchmarks/training_step.py measured no
-    less), there make batches smaller and `parallel.batches_per_step` larger."""
+    """Compute blocks again for the gradient instead of keeping them. Saves memory with energy
+    labels alone: the gradient of forces keeps all blocks anyway (`benchmarks/training_step.py`
+    measured no less); there, make batches smaller and `parallel.batches_per_step` larger."""
     ema_decay: float = 0.999
     """Of the averaged weights that are validated and exported; 0: no averaging."""
     validate_every_steps: int = 500
@@ -208,6 +208,19 @@ class ParallelConfig:
     def __post_init__(self) -> None:
         if self.batches_per_step < 1:
             raise ConfigError(f"batches_per_step is {self.batches_per_step}; give 1 or more")
+
+    def check_world_size(self, world_size: int) -> None:
+        """ConfigError if so many ranks cannot share a step."""
+        if self.strategy == "single" and world_size > 1:
+            raise ConfigError(
+                f"{world_size} processes cannot run parallel.strategy single; set it to ddp, fsdp, "
+                "multitask or multitask-fsdp, or launch one process"
+            )
+        if self.batches_per_step % world_size:
+            raise ConfigError(
+                f"{world_size} ranks cannot share {self.batches_per_step} batches per step evenly; "
+                f"set parallel.batches_per_step to a multiple of {world_size}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)

@@ -89,11 +89,7 @@ def make_plan(config: PretrainConfig, sizes: Mapping[str, int], world_size: int)
         DataError: a head without structures, or more draws than `mixing.max_passes` allows.
     """
     mixing, parallel = config.mixing, config.parallel
-    if parallel.strategy == "single" and world_size > 1:
-        raise ConfigError(
-            f"{world_size} processes were launched, but parallel.strategy is single; set it to "
-            "ddp, fsdp, multitask or multitask-fsdp, or launch one process"
-        )
+    parallel.check_world_size(world_size)
     asked = weights(sizes, mixing.rule, mixing.temperature, mixing.factors)
     max_samples = config.fit.duration.max_samples
     if mixing.max_passes is not None:
@@ -106,7 +102,6 @@ def make_plan(config: PretrainConfig, sizes: Mapping[str, int], world_size: int)
     groups = parallel.head_groups
     if not groups and parallel.strategy in HEADS_IN_GROUPS:
         groups = one_group_per_head(asked, parallel.batches_per_step)
-    streams_of_rank(parallel.batches_per_step, 0, world_size)
     return RunPlan(
         sizes=dict(sizes),
         asked=asked,

@@ -20,6 +20,7 @@ from training.data.loader import FixedLoader, TrainingLoader
 from training.data.source import SampleSource
 from training.data.streams import make_sampler
 from training.engine.checkpoint import CHECKPOINT_FILE, load_checkpoint
+from training.engine.interruption import StopRequest
 from training.engine.precision import PRECISIONS, set_precision
 from training.engine.run_facts import RunFacts
 from training.engine.strategy import Strategy
@@ -57,10 +58,11 @@ def pretrain(config: PretrainConfig, resume: bool = False) -> FitResult:
     if resume and not exists:
         raise ConfigError(f"{folder} holds no checkpoint to resume; leave --resume out")
     torch.set_num_threads(config.threads)
-    with _joined(config, place) as device:
+    # from here on: a signal that comes while data is read is heeded after the first step
+    with StopRequest() as request, _joined(config, place) as device:
         trainer, source = _begin(config, resume, place, device)
         try:
-            result = trainer.fit()
+            result = trainer.fit(request=request)
         finally:
             trainer.loader.close()
         source.close()  # by all ranks together, so not if one of them has failed

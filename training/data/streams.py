@@ -83,14 +83,8 @@ def plan_streams(
 def streams_of_rank(n_streams: int, rank: int, world_size: int) -> range:
     """Numbers of the streams of a rank: an equal, contiguous part.
 
-    Raises:
-        ConfigError: the ranks do not divide the streams.
+    The ranks divide the streams: `ParallelConfig.check_world_size` has seen to it.
     """
-    if n_streams % world_size:
-        raise ConfigError(
-            f"{world_size} ranks cannot share {n_streams} batches per step evenly; set "
-            f"parallel.batches_per_step to a multiple of {world_size}"
-        )
     each = n_streams // world_size
     return range(rank * each, (rank + 1) * each)
 

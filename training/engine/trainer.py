@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -148,13 +149,16 @@ class Trainer:
         if self.strategy.rank == 0:
             save_checkpoint(checkpoint, self.folder, self.config.keep_checkpoints)
 
-    def fit(self, stop_after_steps: int | None = None) -> FitResult:
+    def fit(
+        self, stop_after_steps: int | None = None, request: StopRequest | None = None
+    ) -> FitResult:
         """Train until the duration is over; saves a checkpoint at the end and when interrupted.
 
         SIGTERM and Ctrl-C end it after the step that is under way.
 
         Args:
             stop_after_steps: leave earlier, as an interruption would; for tests.
+            request: listens to signals already; None: from now on.
 
         Raises:
             TrainingError: loss or gradient is not finite; nothing of that step is kept.
@@ -169,9 +173,9 @@ class Trainer:
             writes=self.strategy.rank == 0,
             tensorboard=config.tensorboard,
         )
-        with log, StopRequest() as request:
+        with log, StopRequest() if request is None else nullcontext(request) as asked:
             while self.progress.fraction() < 1.0 and self.progress.step != stop and not stopped:
-                stopped = self.step(log, asked_to_stop=request.received is not None)
+                stopped = self.step(log, asked_to_stop=asked.received is not None)
                 if self.progress.step % config.checkpoint_every_steps == 0:
                     self.save()
                 if self.progress.step % config.validate_every_steps == 0:
@@ -247,7 +251,8 @@ class Trainer:
         norm = self.strategy.norm(self.parameters)
         if not math.isfinite(norm):
             own = suspects(batches, predictions, self.model.head_names)
-            found = [text for text in self.strategy.gather(own) if text]
+            texts = enumerate(self.strategy.gather(own))
+            found = [f"rank {rank}: {text}" for rank, text in texts if text]
             raise TrainingError(
                 f"loss or gradient is not finite at step {self.progress.step}: "
                 f"{'; '.join(found) or 'no single structure is to blame'}. The step was not made; "

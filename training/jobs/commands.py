@@ -34,12 +34,13 @@ def submit(
 
     if dry_run == really:
         raise ConfigError("give --dry-run to see what would run, or --submit to run it")
-    facts = load_cluster(cluster)
+    facts, run = load_cluster(cluster), load_config(PretrainConfig, config)
+    run.parallel.check_world_size(nodes * facts.ranks_per_node)
     job = Job(
         cluster=facts,
         nodes=nodes,
         config=config,
-        output=load_config(PretrainConfig, config).output,
+        output=run.output,
         project=Path.cwd(),
         python=sys.executable if facts.scheduler == "local" else "python",
         time=time,

@@ -34,7 +34,10 @@ class ShardedRanks(Ranks):
         self._roots = [fully_shard(root, mesh=mesh) for root in roots]
         for module in model.modules():
             if isinstance(module, FSDPModule):
-                module.set_gradient_divide_factor(1.0)  # gradients are added up, not averaged
+                # gradients are added up, not averaged; without the second line gloo is asked for a
+                # sum with a factor, which it does not have (torch 2.13)
+                module.set_gradient_divide_factor(1.0)
+                module.set_force_sum_reduction_for_comms(True)
         self._watch(model)
 
     @contextmanager

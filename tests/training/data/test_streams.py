@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from atomfm_calc.errors import ConfigError, DataError
-from training.config import BatchLimits
+from training.config import BatchLimits, ParallelConfig
 from training.data.streams import (
     make_sampler,
     one_group_per_head,
@@ -56,7 +56,7 @@ def test_groups_must_name_every_head_once() -> None:
 def test_ranks_share_streams_evenly_or_not_at_all() -> None:
     assert [list(streams_of_rank(4, rank, 2)) for rank in (0, 1)] == [[0, 1], [2, 3]]
     with pytest.raises(ConfigError, match="3 ranks cannot share 4 batches"):
-        streams_of_rank(4, 0, 3)
+        ParallelConfig(strategy="ddp", batches_per_step=4).check_world_size(3)
 
 
 def test_a_head_belongs_to_the_ranks_that_draw_from_it() -> None:

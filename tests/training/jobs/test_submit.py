@@ -146,9 +146,8 @@ def test_the_command_prints_and_submits_nothing_by_itself(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tmp_path / "run.yaml"
-    config.write_text(
-        f"output: {tmp_path}/run\nheads: [any]\nfit: {{duration: {{max_steps: 1}}}}\n"
-    )
+    fit = "fit: {duration: {max_steps: 1}}\nparallel: {strategy: ddp, batches_per_step: 16}\n"
+    config.write_text(f"output: {tmp_path}/run\nheads: [any]\n{fit}")
     submit(cluster="frontier", account="mat1", config=config, dry_run=True)
     shown = capsys.readouterr()
     assert "#SBATCH --nodes=1\n" in shown.out
@@ -156,3 +155,11 @@ def test_the_command_prints_and_submits_nothing_by_itself(
     assert not (tmp_path / "run").exists()
     with pytest.raises(ConfigError, match="give --dry-run to see"):
         submit(cluster="frontier", account="mat1", config=config)
+
+
+def test_a_job_whose_ranks_cannot_share_a_step_is_not_submitted(tmp_path: Path) -> None:
+    config = tmp_path / "run.yaml"
+    fit = "fit: {duration: {max_steps: 1}}\nparallel: {strategy: ddp, batches_per_step: 16}\n"
+    config.write_text(f"output: {tmp_path}/run\nheads: [any]\n{fit}")
+    with pytest.raises(ConfigError, match="24 ranks cannot share 16 batches"):
+        submit(cluster="frontier", account="mat1", config=config, nodes=3, dry_run=True)

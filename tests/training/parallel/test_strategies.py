@@ -152,6 +152,21 @@ def test_positions_and_samples_seen_do_not_depend_on_the_ranks(
 
 
 @pytest.mark.slow
+def test_sharded_weights_are_trained_in_every_precision(tmp_path: Path) -> None:
+    for precision in ("fp32", "bf16"):
+        folder = tmp_path / precision
+        folder.mkdir()
+        config = _base(folder, steps=3)
+        config = replace(config, fit=replace(config.fit, precision=precision))
+        pretrain(config)
+        dump_config(config, folder / "run.yaml")
+        _launch(folder / "run.yaml", 2, ("fsdp",))
+        found, expected = _curve(folder / "fsdp"), _curve(config.output)
+        for one, other in zip(found, expected, strict=True):
+            assert one == pytest.approx(other, rel=1e-4)  # float32: 24 bits, sums of hundreds
+
+
+@pytest.mark.slow
 def test_a_run_of_several_ranks_goes_on_alone(runs: Path) -> None:
     steps = load_checkpoint(runs / "fsdp").state["step"] + 2
     config = replace(_base(runs, steps), output=runs / "fsdp")
@@ -166,5 +181,7 @@ def test_several_processes_are_not_taken_for_one(
         monkeypatch.setenv(name, str(value))
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("MASTER_PORT", "29511")
-    with pytest.raises(ConfigError, match=r"2 processes were launched.*set it to ddp, fsdp"):
+    with pytest.raises(
+        ConfigError, match=r"2 processes cannot run parallel.strategy single; set it to ddp"
+    ):
         pretrain(_base(tmp_path))
