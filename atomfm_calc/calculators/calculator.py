@@ -20,6 +20,7 @@ from atomfm_calc.calculators.batch import iterate_results
 from atomfm_calc.calculators.checks import check_periodic, stated_charge
 from atomfm_calc.calculators.comparison import HeadComparison, compare_heads
 from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
+from atomfm_calc.calculators.memory import MemoryEstimate
 from atomfm_calc.calculators.packing import pack_model, unpack_model
 from atomfm_calc.calculators.setup import (
     DEFAULT_MODEL,
@@ -30,6 +31,7 @@ from atomfm_calc.calculators.setup import (
 )
 from atomfm_calc.convert import voigt_stress
 from atomfm_calc.errors import SetupError, StructureError, WeightsError
+from atomfm_calc.neighbors import SkinCache
 from atomfm_calc.registry.card import HeadInfo, ModelCard
 from atomfm_calc.registry.catalog import LoadedModel
 
@@ -205,20 +207,30 @@ class FoundationCalc(Calculator):
         structures: Iterable[Atoms],
         *,
         want: Sequence[str] = ("energy", "forces"),
-        max_edges: int = 60_000,
+        max_atoms: int | None = None,
+        max_edges: int | None = None,
     ) -> Iterator[StructureResult]:
         """Results for many structures, packed into batches, in order; see `batch`."""
-        return iterate_results(self._evaluator, structures, want=want, max_edges=max_edges)
+        return iterate_results(
+            self._evaluator, structures, want=want, max_atoms=max_atoms, max_edges=max_edges
+        )
 
     def get_hessian(self, atoms: Atoms) -> NDArray[np.float64]:
         """Second derivatives [3N, 3N] of the energy, eV/Å²; use default_dtype="float64"."""
         return self._evaluator.hessian(self._evaluator.graph(atoms, self.head), self.head)
 
-    def estimate_memory_GiB(self, atoms: Atoms) -> float:  # noqa: N802
-        """Memory that forces of this structure need, roughly, beyond the model itself."""
-        graph = self._evaluator.graph(atoms, self.head)
+    def estimate_memory(
+        self, atoms: Atoms, want: Sequence[str] = ("energy", "forces")
+    ) -> MemoryEstimate:
+        """Peak memory of a calculation, beyond what model and program hold, without doing it.
+
+        Args:
+            atoms: are not changed; the neighbor list is made.
+            want: any of "energy", "forces", "stress".
+        """
+        graph = self._evaluator.graph(atoms, self.head, SkinCache(self._evaluator.model.cutoff, 0))
         n_atoms, n_edges = len(graph.atomic_numbers), graph.edge_index.shape[1]
-        return self._evaluator.estimated_memory_GiB(n_atoms, n_edges)
+        return self._evaluator.estimate_memory(n_atoms, n_edges, want)
 
     def fingerprint(self) -> dict[str, str]:
         """What made a number: model, weights, head, precision, kernel, device, versions."""

@@ -18,6 +18,14 @@ from atomfm_calc.calculators.checks import (
     check_elements,
     check_structure,
 )
+from atomfm_calc.calculators.memory import (
+    GIB,
+    MemoryEstimate,
+    estimate,
+    free_memory,
+    is_out_of_memory,
+    release,
+)
 from atomfm_calc.calculators.setup import CalculatorSettings, resolve_head
 from atomfm_calc.errors import InsufficientMemoryError, NonFiniteError
 from atomfm_calc.graph import AtomicGraph
@@ -28,11 +36,6 @@ from atomfm_calc.registry.catalog import LoadedModel
 logger = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
-
-ARRAYS_PER_EDGE = {"reference": 5, "cpu": 0}
-"""By kernel: arrays [E, 3F] that a layer keeps for the gradient; measured, 1024 atoms of MgO."""
-ARRAYS_PER_ATOM = 12
-"""Arrays [N, 3F] that a layer keeps for the gradient; measured in the same way."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -80,7 +83,7 @@ class Evaluator:
         )
 
     def graph(self, atoms: Atoms, head: str, cache: SkinCache | None = None) -> AtomicGraph:
-        """The checked graph of a structure, on the model's device.
+        """The checked graph of a structure, in main memory: batches are moved to a device at once.
 
         Args:
             atoms: is not changed.
@@ -107,7 +110,7 @@ class Evaluator:
             dtype=self.dtype,
         )
         check_distances(graph)
-        return graph.to(self.device)
+        return graph
 
     def admit(self, atoms: Atoms, head: str) -> tuple[int, int]:
         """Charge and multiplicity to compute, if the head may compute the structure at all.
@@ -127,16 +130,16 @@ class Evaluator:
             PropertyError: stress is wanted and no structure is periodic in three directions.
             NonFiniteError, InsufficientMemoryError: the calculation failed.
         """
-        with self.memory_watched(graph):
-            prediction = predict(self.model.energy_of(head), graph, want)
+        with self.memory_watched(graph, want):
+            prediction = predict(self.model.energy_of(head), graph.to(self.device), want)
             return self._results(prediction, graph, head)
 
     def evaluate_heads(
         self, graph: AtomicGraph, heads: Sequence[str], want: Sequence[str]
     ) -> dict[str, StructureResult]:
         """Results of several heads for one structure, from one backbone pass; errors as above."""
-        with self.memory_watched(graph):
-            predictions = predict_heads(self.model, graph, heads, want)
+        with self.memory_watched(graph, want):
+            predictions = predict_heads(self.model, graph.to(self.device), heads, want)
             return {
                 head: self._results(prediction, graph, head)[0]
                 for head, prediction in predictions.items()
@@ -144,8 +147,8 @@ class Evaluator:
 
     def hessian(self, graph: AtomicGraph, head: str) -> Array:
         """[3N, 3N] eV/Å² of one structure; errors as above."""
-        with self.memory_watched(graph):
-            result = _array(hessian(self.model.energy_of(head), graph))
+        with self.memory_watched(graph, ("forces",)):
+            result = _array(hessian(self.model.energy_of(head), graph.to(self.device)))
         return _finite({"hessian": result}, graph, head)["hessian"]
 
     def reference_energy(self, atoms: Atoms, head: str) -> float:
@@ -153,32 +156,44 @@ class Evaluator:
         references = self.model.head(head).references.cpu().numpy()
         return float(references[atoms.numbers].sum())
 
-    def estimated_memory_GiB(self, n_atoms: int, n_edges: int) -> float:  # noqa: N802
-        """Memory for energy and forces, roughly: the arrays that are kept for the gradient."""
-        painn = self.model.architecture.painn
-        rows = ARRAYS_PER_EDGE[self.model.kernel] * n_edges + ARRAYS_PER_ATOM * n_atoms
-        numbers = painn.n_layers * rows * 3 * painn.n_features
-        return numbers * torch.finfo(self.dtype).bits / 8 / 2**30
+    def estimate_memory(self, n_atoms: int, n_edges: int, want: Sequence[str]) -> MemoryEstimate:
+        """Peak memory of one evaluation with one head, see `memory`."""
+        return estimate(
+            n_atoms,
+            n_edges,
+            want,
+            kernel=self.model.kernel,
+            dtype=self.dtype,
+            sizes=self.model.architecture.painn,
+        )
 
     @contextmanager
-    def memory_watched(self, graph: AtomicGraph) -> Iterator[None]:
+    def memory_watched(self, graph: AtomicGraph, want: Sequence[str]) -> Iterator[None]:
         """Turn running out of memory into an error that says how large the structure is.
 
         Raises:
-            InsufficientMemoryError: names atoms, edges and the estimated need.
+            InsufficientMemoryError: names atoms, edges, the estimated need, and how many atoms
+                would fit.
         """
         try:
             yield
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
-            n_atoms, n_edges = len(graph.atomic_numbers), graph.edge_index.shape[1]
-            estimate = self.estimated_memory_GiB(n_atoms, n_edges)
-            raise InsufficientMemoryError(
-                f"{n_atoms} atoms with {n_edges} edges do not fit into the memory of "
-                f"{self.device}: about {estimate:.1f} GiB are needed for "
-                f"{self.settings.default_dtype}. Use a smaller cell, float32, or another device."
-            ) from error
+            release(error, self.device)
+            raise InsufficientMemoryError(self._shortage(graph, want)) from error
+
+    def _shortage(self, graph: AtomicGraph, want: Sequence[str]) -> str:
+        n_atoms, n_edges = len(graph.atomic_numbers), graph.edge_index.shape[1]
+        need, free = self.estimate_memory(n_atoms, n_edges, want), free_memory(self.device)
+        # it did not fit, whatever estimate and system say
+        most = min(need.largest_within(free), n_atoms - 1)
+        return (
+            f"{n_atoms} atoms with {n_edges} edges do not fit into the memory of {self.device}: "
+            f"about {need.GiB:.2g} GiB are needed for {', '.join(want)} in "
+            f"{self.settings.default_dtype}, {free / GIB:.2g} GiB are free. About {most} atoms of "
+            "this density fit at most. Use a smaller cell, float32, or another device."
+        )
 
     def _results(
         self, prediction: Prediction, graph: AtomicGraph, head: str
@@ -220,9 +235,3 @@ def _finite(arrays: Mapping[str, Array], graph: AtomicGraph, head: str) -> Mappi
             "positions sensible? Try default_dtype='float64'."
         )
     return arrays
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return "can't allocate memory" in str(error)  # torch's CPU allocator has no class of its own
