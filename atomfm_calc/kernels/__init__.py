@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from atomfm_calc.errors import SetupError, lookup
 from atomfm_calc.kernels import reference
 from atomfm_calc.kernels.tables import FilterTable
 
@@ -80,6 +82,25 @@ def _update_cpu(*arguments: Any) -> Messages:
     return cpu_update.update(*arguments)
 
 
+def _sides_cuda(*arguments: Any) -> Any:
+    _require_triton()
+    from atomfm_calc.kernels import cuda  # here: Triton is not everywhere
+
+    return cuda.Sides(*arguments)
+
+
+def _messages_cuda(*arguments: Any) -> Messages:
+    from atomfm_calc.kernels import cuda
+
+    return cuda.messages(*arguments)
+
+
+def _tabulated_messages_cuda(*arguments: Any) -> Messages:
+    from atomfm_calc.kernels import cuda
+
+    return cuda.tabulated_messages(*arguments)
+
+
 KERNELS: dict[str, Kernel] = {
     "reference": Kernel(
         sides=reference.sides,
@@ -95,9 +116,42 @@ KERNELS: dict[str, Kernel] = {
         update=_update_cpu,
         reads_tables=True,
     ),
+    "cuda": Kernel(
+        sides=_sides_cuda,
+        messages=_messages_cuda,
+        tabulated_messages=_tabulated_messages_cuda,
+        update=None,
+        reads_tables=True,
+    ),
 }
 
 
 def best_kernel(device_type: str) -> str:
-    """The fastest kernel for a device: "cpu" there, "reference" (plain torch) elsewhere."""
+    """The fastest kernel for a device: "cpu" there, "cuda" there if Triton is installed.
+
+    Elsewhere it is "reference", plain torch.
+    """
+    if device_type == "cuda":
+        return "reference" if find_spec("triton") is None else "cuda"
     return "cpu" if device_type == "cpu" else "reference"
+
+
+def find_kernel(name: str) -> Kernel:
+    """The kernel of a name, with what it needs installed.
+
+    Raises:
+        UnknownNameError: no such kernel.
+        SetupError: it is "cuda" and Triton is not installed.
+    """
+    kernel = lookup(KERNELS, name, "kernel")
+    if name == "cuda":
+        _require_triton()
+    return kernel
+
+
+def _require_triton() -> None:
+    if find_spec("triton") is None:
+        raise SetupError(
+            "kernel 'cuda' needs Triton, which is not installed; CUDA builds of torch bring it "
+            "(else: pip install triton). Or use kernel='reference', or leave it to be chosen"
+        )

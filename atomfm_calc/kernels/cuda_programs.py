@@ -219,7 +219,11 @@ def tabulated_gradient(
             dz += turn * gz
             slope += S2 * Z2 * p2
         tl.store(dd + block + e, _over_channels(slope), mask=known)
-        ux, uy, uz = _over_channels(along * gx), _over_channels(along * gy), _over_channels(along * gz)
+        ux, uy, uz = (
+            _over_channels(along * gx),
+            _over_channels(along * gy),
+            _over_channels(along * gz),
+        )
         _store(dU, block + e, 0, 1, known, ux, uy, uz)
     _store(dS, j, f, F, f < F, _over_edges(D0), _over_edges(D1), _over_edges(D2))
     if HAS_VECTORS:
@@ -285,7 +289,11 @@ def gradient(
         dx += turn * gx
         dy += turn * gy
         dz += turn * gz
-        ux, uy, uz = _over_channels(along * gx), _over_channels(along * gy), _over_channels(along * gz)
+        ux, uy, uz = (
+            _over_channels(along * gx),
+            _over_channels(along * gy),
+            _over_channels(along * gz),
+        )
         _store(dU, block + e, 0, 1, known, ux, uy, uz)
     _store(dS, j, f, F, f < F, _over_edges(D0), _over_edges(D1), _over_edges(D2))
     _store(dV, j, f, F, f < F, _over_edges(dx), _over_edges(dy), _over_edges(dz))
@@ -299,7 +307,7 @@ def second_by_neighbor(
     """dS .. dU: gradients of L = <cS, dS> + <cV, dV> + <cW, dW> + <cU, dU> of `gradient`."""
     j, first, last, f = _tile(start, CHANNELS)
     block = tl.program_id(1).to(tl.int64) * n_edges
-    _, S1, S2 = _load(S, j, f, F, f < F)
+    _S0, S1, S2 = _load(S, j, f, F, f < F)
     Vx, Vy, Vz = _load(V, j, f, F, f < F)
     c0, c1, c2 = _load(cS, j, f, F, f < F)
     vx, vy, vz = _load(cV, j, f, F, f < F)
@@ -315,7 +323,7 @@ def second_by_neighbor(
         cx, cy, cz = _load(cU, e, 0, 1, known)
         g = tl.load(gs + i * F + f, mask=mask, other=0.0)
         gx, gy, gz = _load(gv, i, f, F, mask)
-        _, W1, W2 = _load(W, e, f, F, mask)
+        _W0, W1, W2 = _load(W, e, f, F, mask)
         w0, w1, w2 = _load(cW, e, f, F, mask)
         p1 = x * gx + y * gy + z * gz
         q1 = cx * gx + cy * gy + cz * gz

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from torch import nn
 
 from atomfm_calc.errors import lookup
-from atomfm_calc.kernels import KERNELS
+from atomfm_calc.kernels import find_kernel
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.painn import Painn
 
 
 def _build_painn(architecture: Architecture, kernel: str) -> nn.Module:
-    return Painn(architecture.painn, lookup(KERNELS, kernel, "kernel"))
+    return Painn(architecture.painn, find_kernel(kernel))
 
 
 BACKBONES: dict[str, Callable[[Architecture, str], nn.Module]] = {"painn": _build_painn}
@@ -25,5 +25,6 @@ def build_backbone(architecture: Architecture, kernel: str = "reference") -> nn.
 
     Raises:
         UnknownNameError: no such backbone or kernel.
+        SetupError: a kernel that needs a package which is not installed.
     """
     return lookup(BACKBONES, architecture.backbone, "backbone")(architecture, kernel)

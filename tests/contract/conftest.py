@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from atomfm_calc.kernels import KERNELS
 from atomfm_calc.models import BACKBONES
 from atomfm_calc.models.architecture import Architecture, EnergyHeadConfig, PainnConfig
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.sample import Sample
+from tests.made.kernels import ON_CPU
 from tests.made.structures import STRUCTURES
 from tests.made.tolerances import TOLERANCES, Tolerances
 
@@ -32,7 +32,7 @@ def tiny_model(backbone: str, kernel: str, seed: int = 0) -> FoundationModel:
     return model.to(torch.float64).requires_grad_(False)
 
 
-PAIRS = [(backbone, kernel) for backbone in BACKBONES for kernel in KERNELS]
+PAIRS = [(backbone, kernel) for backbone in BACKBONES for kernel in ON_CPU]
 
 
 @pytest.fixture(params=PAIRS, ids="-".join)

@@ -11,8 +11,8 @@ from torch import Tensor
 from atomfm_calc.errors import UnknownNameError, lookup
 from atomfm_calc.kernels import KERNELS, best_kernel
 from tests.made.evaluate import assert_close
+from tests.made.kernels import ON_CPU, OTHERS
 
-OTHERS = [name for name in KERNELS if name != "reference"]
 ROUNDING = {torch.float64: 1e-12, torch.float32: 2e-5}
 """Sums of some ten products of numbers of size 1, in another order."""
 
@@ -91,21 +91,21 @@ def test_a_kernel_gives_the_same_bits_with_any_number_of_threads(
     assert all(map(torch.equal, one, many))
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_a_kernel_leaves_the_number_of_threads_as_it_was(name: str) -> None:
     before = torch.get_num_threads()
     _up_to_second_gradient(_messages(name), _inputs(torch.float64, 40, 2500), _edges(40, 2500))
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_gradients_of_a_kernel_are_numerical_gradients(name: str) -> None:
     inputs = [tensor.requires_grad_(True) for tensor in _inputs(torch.float64)]
     edges = _edges()
     assert torch.autograd.gradcheck(lambda *tensors: _messages(name)(*tensors, edges), inputs)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_second_gradients_of_a_kernel_are_numerical_gradients(name: str) -> None:
     inputs = [t[:, ..., :3].clone() for t in _inputs(torch.float64, n_features=1)]
     edges = _edges()
@@ -113,7 +113,7 @@ def test_second_gradients_of_a_kernel_are_numerical_gradients(name: str) -> None
     assert torch.autograd.gradgradcheck(lambda *tensors: _messages(name)(*tensors, edges), inputs)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_vectors_that_are_none_count_as_zeros(name: str) -> None:
     states, vectors, filters, directions = _inputs(torch.float64)
     sum_messages, edges = _messages(name), _edges()
@@ -123,7 +123,7 @@ def test_vectors_that_are_none_count_as_zeros(name: str) -> None:
         assert_close(found, wanted, 1e-13)
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_no_edges_give_zeros_with_gradients(name: str) -> None:
     states, vectors, filters, directions = _inputs(torch.float64, n_edges=0)
     states.requires_grad_(True)
@@ -136,14 +136,14 @@ def test_no_edges_give_zeros_with_gradients(name: str) -> None:
     assert not any(tensor.any() for tensor in (scalars, changes, gradient))
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_atoms_without_neighbors_hear_nothing(name: str) -> None:
     scalars, changes = _messages(name)(*_inputs(torch.float64), _edges())
     assert not scalars[[0, 3]].any()
     assert not changes[[0, 3]].any()
 
 
-@pytest.mark.parametrize("name", KERNELS)
+@pytest.mark.parametrize("name", ON_CPU)
 def test_not_contiguous_inputs_are_read_correctly(name: str) -> None:
     inputs = _inputs(torch.float64)
     turned = [t.transpose(0, -1).contiguous().transpose(0, -1) for t in inputs]

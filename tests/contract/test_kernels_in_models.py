@@ -15,9 +15,9 @@ from atomfm_calc.models.derivatives import Prediction, hessian, predict
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.models.painn import Message
 from tests.made.evaluate import HEAD, assert_close, graph_of
+from tests.made.kernels import ON_CPU, OTHERS
 from tests.made.structures import PERIODIC, STRUCTURES
 
-OTHERS = [name for name in KERNELS if name != "reference"]
 EXACT = {torch.float32: 1e-5, torch.float64: 1e-8}
 """eV, eV/Å, eV/Å³ that any kernel may differ; phonons need the second."""
 
@@ -123,7 +123,7 @@ def test_inference_reads_tables_and_training_does_not(
     assert len(made) == expected
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", ON_CPU)
 def test_forces_may_be_asked_for_where_gradients_are_switched_off(kernel: str) -> None:
     model = _model(kernel, torch.float64)
     graph = graph_of(model, STRUCTURES["ethanol"])

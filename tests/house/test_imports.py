@@ -53,7 +53,7 @@ PACKAGE_RULES: dict[str, tuple[str, ...]] = {
 DOORS: dict[str, tuple[str, ...]] = {
     "vesin": ("atomfm_calc/neighbors.py",),
     "numba": ("atomfm_calc/kernels/cpu_loops.py",),
-    "triton": ("atomfm_calc/kernels/cuda.py",),
+    "triton": ("atomfm_calc/kernels/cuda_programs.py", "tests/"),
     "matscipy": ("atomfm_calc/workflows/elastic.py", "tests/"),
     "phonopy": ("atomfm_calc/workflows/phonons.py",),
     "torch_sim": ("atomfm_calc/calculators/torchsim.py",),

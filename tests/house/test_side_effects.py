@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 from tests.house.sources import ROOT, python_files
 
+OPTIONAL = {
+    "triton": ("atomfm_calc/kernels/cuda.py", "atomfm_calc/kernels/cuda_programs.py"),
+}
+"""Files that need a package which is not installed for the tests everywhere."""
+ABSENT = [path for name, paths in OPTIONAL.items() if find_spec(name) is None for path in paths]
 MODULES = [
     path.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
     for path in python_files("atomfm_calc")
-    if not path.endswith("__main__.py")
+    if not path.endswith("__main__.py") and path not in ABSENT
 ]
 
 WATCH = """

@@ -12,10 +12,11 @@ from atomfm_calc.kernels import KERNELS
 from atomfm_calc.kernels.tables import FilterTable, error_bounds, tabulate
 from atomfm_calc.models.painn import Message
 from atomfm_calc.models.radial import weighted_basis
+from tests.made.kernels import ON_CPU
 
 CUTOFF, N_RADIAL, N_FEATURES = 5.0, 20, 8
 DTYPES = (torch.float32, torch.float64)
-TABLE_KERNELS = [name for name, kernel in KERNELS.items() if kernel.reads_tables]
+TABLE_KERNELS = [name for name in ON_CPU if KERNELS[name].reads_tables]
 
 
 def _filters(distances: Tensor, weight: Tensor) -> Tensor:
