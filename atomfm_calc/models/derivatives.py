@@ -127,13 +127,15 @@ def _derive_heads(
         common = list(
             torch.autograd.grad(repulsion.sum(), inputs, retain_graph=True, materialize_grads=True)
         )
+    atoms = atoms.detach()
+    totals = sum_to_structures(atoms.T, graph).T  # [H, S]
     result = {}
-    for head, energies, slope in zip(heads, atoms.detach(), slopes, strict=True):
+    for head, total, energies, slope in zip(heads, totals, atoms, slopes, strict=True):
         through_network = torch.autograd.grad(
             scalars, inputs, slope, retain_graph=head != heads[-1], materialize_grads=True
         )
         gradients = [part + rest for part, rest in zip(through_network, common, strict=True)]
-        energy = Energy(structures=sum_to_structures(energies, graph), atoms=energies)
+        energy = Energy(structures=total, atoms=energies)
         result[head] = _detached(_as_prediction(energy, gradients, graph, want))
     return result
 

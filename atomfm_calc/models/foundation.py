@@ -121,9 +121,10 @@ class FoundationModel(nn.Module):
         atoms = self.head_energies(self.features(graph).scalars, graph.atomic_numbers, names)
         repulsion = self.repulsion_energies(graph)
         atoms = atoms if repulsion is None else atoms + repulsion
+        totals = sum_to_structures(atoms.T, graph).T  # [H, S]
         return {
-            name: Energy(structures=sum_to_structures(energies, graph), atoms=energies)
-            for name, energies in zip(names, atoms.unbind(0), strict=True)
+            name: Energy(structures=total, atoms=energies)
+            for name, total, energies in zip(names, totals, atoms, strict=True)
         }
 
     def head_energies(

@@ -41,11 +41,11 @@ class StackedHeads:
             [H, N] eV, float64.
         """
         hidden = scalars.expand(len(self.references), -1, -1)  # [H, N, F], shared memory
-        last = len(self.weights) - 1
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            hidden = torch.baddbmm(bias, hidden, weight)
-            hidden = hidden if layer == last else nn.functional.silu(hidden)
-        raw = hidden[:, :, 0].to(torch.float64)  # [H, N]
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            hidden = nn.functional.silu(torch.baddbmm(bias, hidden, weight))
+        # for a width of one, baddbmm takes as long as a hidden layer (MKL, torch 2.13)
+        raw = torch.bmm(hidden, self.weights[-1]) + self.biases[-1]  # [H, N, 1]
+        raw = raw[:, :, 0].to(torch.float64)
         return self.references.index_select(1, atomic_numbers) + self.scale * raw
 
     def is_current(self, heads: Sequence[EnergyHead]) -> bool:
