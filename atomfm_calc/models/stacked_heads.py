@@ -12,6 +12,10 @@ from torch import Tensor, nn
 from atomfm_calc.models.heads import EnergyHead
 from atomfm_calc.models.precision import DENSE_DTYPE
 
+CACHED_NUMBERS = 2**17
+"""Of a hidden layer of all heads that go together on a CPU: more would leave its cache (measured:
+16 heads of 256-256 on 400 atoms take a third longer at once than one by one)."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StackedHeads:
@@ -40,13 +44,22 @@ class StackedHeads:
         Returns:
             [H, N] eV, float64.
         """
-        hidden = scalars.expand(len(self.references), -1, -1)  # [H, N, F], shared memory
+        n_heads = len(self.references)
+        own = scalars.expand(n_heads, -1, -1)  # [H, N, F], shared memory
+        widest = max(bias.shape[2] for bias in self.biases)
+        together = CACHED_NUMBERS // max(1, widest * own.shape[1])
+        step = n_heads if scalars.is_cuda else max(1, together)
+        groups = [slice(first, first + step) for first in range(0, n_heads, step)]
+        raw = torch.cat([self._network(own[heads], heads) for heads in groups])  # [H, N]
+        return self.references.index_select(1, atomic_numbers) + self.scale * raw.to(torch.float64)
+
+    def _network(self, hidden: Tensor, heads: slice) -> Tensor:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = nn.functional.silu(torch.baddbmm(bias, hidden, weight))
+            hidden = torch.baddbmm(bias[heads], hidden, weight[heads])
+            hidden = nn.functional.silu(hidden, inplace=not hidden.requires_grad)
         # for a width of one, baddbmm takes as long as a hidden layer (MKL, torch 2.13)
-        raw = torch.bmm(hidden, self.weights[-1]) + self.biases[-1]  # [H, N, 1]
-        raw = raw[:, :, 0].to(torch.float64)
-        return self.references.index_select(1, atomic_numbers) + self.scale * raw
+        last = torch.bmm(hidden, self.weights[-1][heads]) + self.biases[-1][heads]
+        return last[:, :, 0]
 
     def is_current(self, heads: Sequence[EnergyHead]) -> bool:
         """Whether these are the heads that were stacked and none was written to since.

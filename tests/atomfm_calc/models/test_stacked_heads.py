@@ -74,6 +74,15 @@ def test_frozen_heads_are_stacked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(calls) == 1
 
 
+@pytest.mark.parametrize("cached", [1, 50, 10**9], ids=["one by one", "two and one", "all"])
+def test_how_many_heads_go_together_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch, cached: int
+) -> None:
+    monkeypatch.setattr("atomfm_calc.models.stacked_heads.CACHED_NUMBERS", cached)
+    together, alone = energies_both_ways(small_model(NAMES).to(torch.float64))
+    torch.testing.assert_close(together, alone, atol=1e-12, rtol=0.0)
+
+
 def test_a_copy_of_a_model_has_weights_of_its_own() -> None:
     model = small_model(NAMES)
     energies_both_ways(model)
