@@ -56,7 +56,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "triton": ("atomfm_calc/kernels/cuda_programs.py", "tests/"),
     "matscipy": ("atomfm_calc/workflows/elastic.py", "tests/"),
     "phonopy": ("atomfm_calc/workflows/phonons.py",),
-    "torch_sim": ("atomfm_calc/calculators/torchsim.py",),
+    "torch_sim": ("atomfm_calc/calculators/torchsim.py", "tests/"),
     "metatomic": ("atomfm_calc/calculators/metatomic.py",),
     "torch.distributed": ("training/parallel/",),
     "mpi4py": (

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from tests.house.sources import ROOT, python_files
 
 OPTIONAL = {
+    "torch_sim": ("atomfm_calc/calculators/torchsim.py",),
     "triton": ("atomfm_calc/kernels/cuda.py", "atomfm_calc/kernels/cuda_programs.py"),
 }
 """Files that need a package which is not installed for the tests everywhere."""
