@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atomfm_calc.kernels import cpu_loops as loops
+from atomfm_calc.kernels import reference
 from atomfm_calc.kernels.tables import FilterTable
 
 Array = NDArray[Any]
@@ -47,6 +48,7 @@ class Sides:
 
     def __init__(self, edge_index: Tensor, n_atoms: int) -> None:
         """Edges [2, E] are sorted by center."""
+        self.edge_index = edge_index
         self.center, self.neighbor = (np.ascontiguousarray(row) for row in edge_index.numpy())
         self.n_atoms = n_atoms
 
@@ -102,9 +104,11 @@ class _MessagesGradient(torch.autograd.Function):
         return results
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[misc]
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         tensors = ctx.saved_tensors
+        # not `once_differentiable`: `torch.autograd.grad` leaves out its error and the term with it
+        if torch.is_grad_enabled():
+            return (*reference.second_gradient(tensors, gradients, ctx.sides.edge_index), None)
         by_center, by_neighbor = ctx.sides.by_center, ctx.sides.by_neighbor
         inputs, upstream = _inputs(*tensors[:4]), _inputs(*gradients)
         of_inputs, of_gradients = _new(tensors), _room_for_sums(tensors[0])

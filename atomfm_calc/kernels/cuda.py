@@ -12,7 +12,6 @@ tests.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -95,7 +94,7 @@ class _MessagesGradient(torch.autograd.Function):
         tensors, sides = ctx.saved_tensors, ctx.sides
         # not `once_differentiable`: `torch.autograd.grad` leaves out its error and the term with it
         if torch.is_grad_enabled():
-            return (*_plain_second_gradient(tensors, gradients, sides), None)
+            return (*reference.second_gradient(tensors, gradients, sides.edge_index), None)
         of_inputs = _by_neighbor(programs.second_by_neighbor, sides, *tensors, *gradients)
         of_gradients = _room_for_sums(tensors[0])
         start, neighbor = sides.by_center
@@ -183,24 +182,6 @@ def _differentiable_gradient(ctx: Any, *gradients: Tensor) -> tuple[Tensor | Non
     if distances.requires_grad:
         (of_distances,) = torch.autograd.grad(filters, distances, of_filters, create_graph=True)
     return of_states, None if vectors is None else of_vectors, of_distances, of_directions
-
-
-def _plain_second_gradient(
-    tensors: Sequence[Tensor], gradients: Sequence[Tensor], sides: Sides
-) -> tuple[Tensor, ...]:
-    """What `_MessagesGradient.backward` gives, in plain torch.
-
-    Args:
-        tensors: S, V, W, U, gs, gv.
-        gradients: with respect to those of S, V, W, U.
-        sides: of the graph.
-    """
-    # views, because one may have been made from another
-    given = [t.view_as(t) if t.requires_grad else t.detach().requires_grad_(True) for t in tensors]
-    states, vectors, filters, directions, *_ = given
-    values = reference.messages(states, vectors, filters, directions, sides.edge_index)
-    first = torch.autograd.grad(values, given[:4], given[4:], create_graph=True)
-    return torch.autograd.grad(first, given, gradients, create_graph=True, materialize_grads=True)
 
 
 def _by_neighbor(program: Any, sides: Sides, *inputs: Tensor) -> tuple[Tensor, ...]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 from atomfm_calc.kernels.scatter import gather, sum_to_rows
@@ -39,6 +42,27 @@ def messages(
         sum_to_rows(to_scalars, center, n_atoms),
         sum_to_rows(to_vectors, center, n_atoms),
     )
+
+
+def second_gradient(
+    tensors: Sequence[Tensor], gradients: Sequence[Tensor], edge_index: Tensor
+) -> tuple[Tensor, ...]:
+    """Gradient of the gradient of `messages`, itself differentiable, for kernels that have none.
+
+    Args:
+        tensors: states, vectors, filters, directions and the gradients with respect to the results.
+        gradients: with respect to the gradients of the first four.
+        edge_index: [2, E], center and neighbor.
+
+    Returns:
+        one for each of `tensors`.
+    """
+    # views, because one may have been made from another
+    given = [t.view_as(t) if t.requires_grad else t.detach().requires_grad_(True) for t in tensors]
+    states, vectors, filters, directions, *_ = given
+    values = messages(states, vectors, filters, directions, edge_index)
+    first = torch.autograd.grad(values, given[:4], given[4:], create_graph=True)
+    return torch.autograd.grad(first, given, gradients, create_graph=True, materialize_grads=True)
 
 
 def tabulated_messages(

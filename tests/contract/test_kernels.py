@@ -80,6 +80,25 @@ def test_a_kernel_equals_the_reference_to_second_derivatives(name: str, dtype: t
         assert_close(found, wanted, ROUNDING[dtype] * max(1.0, wanted.abs().max().item()))
 
 
+def _third_gradient(name: str) -> tuple[Tensor, ...]:
+    """Of a sum of cubes, by states and vectors; the states were made from the vectors."""
+    states, vectors, filters, directions = _inputs(torch.float64)
+    given = [states.requires_grad_(True), vectors.requires_grad_(True)]
+    mixed = states + vectors.flatten(1).sin()
+    values = _messages(name)(mixed, vectors, filters, directions, _edges())
+    total = sum(value.pow(3).sum() for value in values)
+    for _ in range(2):
+        gradients = torch.autograd.grad(total, given, create_graph=True)
+        total = sum(gradient.square().sum() for gradient in gradients)
+    return torch.autograd.grad(total, given)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_third_derivatives_are_those_of_the_reference(name: str) -> None:
+    for found, wanted in zip(_third_gradient(name), _third_gradient("reference"), strict=True):
+        assert_close(found, wanted, 1e-12 * wanted.abs().max().item())
+
+
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_kernel_gives_the_same_bits_with_any_number_of_threads(
     name: str, three_threads: None
