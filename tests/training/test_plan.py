@@ -28,12 +28,12 @@ def config() -> PretrainConfig:
 
 
 def test_every_head_has_ranks_of_its_own_and_about_its_share(config: PretrainConfig) -> None:
-    plan = make_plan(config, SIZES, world_size=512)
+    plan = make_plan(config, SIZES, world_size=1536)
     owned = [rank for ranks in plan.owners.values() for rank in ranks]
-    assert sorted(owned) == list(range(512))
+    assert sorted(owned) == list(range(1536))
     for name, share in plan.shares.items():
-        # one stream more or less of 512, on either side of the rounding
-        assert share == pytest.approx(plan.asked[name], abs=1.0 / 512)
+        # one stream more or less of 1536, on either side of the rounding
+        assert share == pytest.approx(plan.asked[name], abs=1.0 / 1536)
 
 
 def test_no_head_exceeds_its_passes(config: PretrainConfig) -> None:
@@ -44,11 +44,11 @@ def test_no_head_exceeds_its_passes(config: PretrainConfig) -> None:
 
 
 def test_the_table_names_heads_samples_passes_and_ranks(config: PretrainConfig) -> None:
-    text = make_plan(config, SIZES, world_size=512).table()
+    text = make_plan(config, SIZES, world_size=1536).table()
     first = text.splitlines()[1].split()
     assert first[:2] == ["alexandria", "5,000,000"]
     assert first[-1].startswith("0-")
-    assert text.splitlines()[-1] == "512 batches per step on 512 ranks, 1 on each"
+    assert text.splitlines()[-1] == "1536 batches per step on 1536 ranks, 1 on each"
 
 
 def test_a_run_without_a_number_of_samples_shows_none(config: PretrainConfig) -> None:
@@ -58,4 +58,4 @@ def test_a_run_without_a_number_of_samples_shows_none(config: PretrainConfig) ->
         fit=replace(config.fit, duration=duration),
         mixing=replace(config.mixing, max_passes=None),
     )
-    assert "ends by steps or time" in make_plan(endless, SIZES, world_size=1 << 9).table()
+    assert "ends by steps or time" in make_plan(endless, SIZES, world_size=768).table()
