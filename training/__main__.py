@@ -164,6 +164,13 @@ def main() -> None:
     except AtomFMError as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         raise SystemExit(1) from error
+    except ModuleNotFoundError as error:
+        typer.echo(
+            f"this command needs the package {error.name!r}; `pip install "
+            '"atomfm[training,mpi,labels,plots]"` has all, `atomfm doctor` says what is missing',
+            err=True,
+        )
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":
