@@ -78,11 +78,10 @@ def assemble(heads: tuple[str, ...], config: DataConfig, cutoff: float) -> Train
     }
     references, scales = {}, {}
     for head in heads:
-        references[head], scales[head] = fit_head(graphs.select(splits[head]["train"]), infos[head])
-        summary["heads"][head] |= describe(
-            graphs.select(splits[head]["train"]),
-            {split: len(index) for split, index in splits[head].items()},
-        )
+        training = graphs.select(splits[head]["train"])
+        references[head], scales[head] = fit_head(training, infos[head])
+        n_structures = {split: len(index) for split, index in splits[head].items()}
+        summary["heads"][head] |= describe(training, n_structures)
         summary["heads"][head]["scale"] = scales[head]
     return TrainingData(
         assembler=Assembler(MemorySource(graphs, files), head_of),

@@ -142,8 +142,7 @@ class _TabulatedMessages(torch.autograd.Function):
         states, vectors, distances, directions = ctx.saved_tensors
         # the engine switches this on if and only if the gradient will be differentiated in turn
         if torch.is_grad_enabled():
-            of_inputs = _differentiable_gradient(ctx, *gradients)
-            return (*of_inputs, None, None)
+            return (*reference.exact_gradient(ctx, gradients, _MessagesGradient.apply), None, None)
         of_states = torch.zeros_like(states, memory_format=torch.contiguous_format)
         of_vectors = None if vectors is None else torch.zeros(vectors.shape, dtype=states.dtype)
         of_distances = torch.empty(distances.shape, dtype=states.dtype)
@@ -164,7 +163,7 @@ def messages(
 ) -> tuple[Tensor, Tensor]:
     """Sum of PaiNN's messages; arguments, shapes and results as in `reference.messages`."""
     result: tuple[Tensor, Tensor] = _Messages.apply(
-        states, _zeros_if_none(vectors, states), filters, directions, sides
+        states, reference.zeros_if_none(vectors, states), filters, directions, sides
     )
     return result
 
@@ -182,26 +181,6 @@ def tabulated_messages(
         states, vectors, distances, directions, table, sides
     )
     return result
-
-
-def _differentiable_gradient(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-    """Gradient of the messages with exact filters, itself differentiable."""
-    states, vectors, distances, directions = ctx.saved_tensors
-    filters = ctx.table.exact(distances)
-    given = _zeros_if_none(vectors, states)
-    of_states, of_vectors, of_filters, of_directions = _MessagesGradient.apply(
-        states, given, filters, directions, *gradients, ctx.sides
-    )
-    of_distances = None
-    if distances.requires_grad:
-        (of_distances,) = torch.autograd.grad(filters, distances, of_filters, create_graph=True)
-    return of_states, None if vectors is None else of_vectors, of_distances, of_directions
-
-
-def _zeros_if_none(vectors: Tensor | None, states: Tensor) -> Tensor:
-    if vectors is not None:
-        return vectors
-    return states.new_zeros((states.shape[0], 3, states.shape[1] // 3))
 
 
 def _room_for_sums(states: Tensor) -> tuple[Tensor, Tensor]:
