@@ -215,6 +215,17 @@ class FoundationCalc(Calculator):
             self._evaluator, structures, want=want, max_atoms=max_atoms, max_edges=max_edges
         )
 
+    def evaluate_heads_of_many(
+        self,
+        structures: Iterable[Atoms],
+        heads: str | Sequence[str] = "all",
+        *,
+        forces: bool = False,
+    ) -> Iterator[HeadComparison]:
+        """Several heads on many structures, a backbone pass per batch, in order; see `batch`."""
+        want = ("energy", "forces") if forces else ("energy",)
+        return iterate_results(self._evaluator, structures, heads=heads, want=want)
+
     def get_hessian(self, atoms: Atoms) -> NDArray[np.float64]:
         """Second derivatives [3N, 3N] of the energy, eV/Å²; use default_dtype="float64"."""
         return self._evaluator.hessian(self._evaluator.graph(atoms, self.head), self.head)

@@ -1,18 +1,22 @@
-"""All heads on one structure, and how far they disagree."""
+"""All heads on a structure, or on many in batches, and how far they disagree."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from atomfm_calc.calculators.checks import check_structure
-from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
+from atomfm_calc.calculators.budget import BatchBudget, Item, budget_of, compute_in_batches
+from atomfm_calc.calculators.evaluator import Evaluator, HeadPart
 from atomfm_calc.calculators.setup import resolve_head
-from atomfm_calc.errors import PropertyError, StructureError
+from atomfm_calc.errors import PropertyError, SetupError, StructureError
+from atomfm_calc.graph import collate
+from atomfm_calc.neighbors import SkinCache
 
 Array = NDArray[np.float64]
 
@@ -29,7 +33,7 @@ class HeadComparison:
     forces: Mapping[str, Array] | None
     """[N, 3] eV/Å by head; None if not asked for"""
     skipped: Mapping[str, str]
-    """Why a head was left out: unseen elements, charge"""
+    """Why a head was left out: unseen elements, charge, or a structure without energy"""
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -38,13 +42,17 @@ class HeadComparison:
 
     @property
     def energy_spread(self) -> float:
-        """Standard deviation over the heads of the energy above references, eV."""
-        return float(np.std(list(self.energies_above_references.values())))
+        """Standard deviation over the heads of the energy above references, eV; NaN if none."""
+        values = list(self.energies_above_references.values())
+        return float(np.std(values)) if values else float("nan")
 
     @property
     def force_spread(self) -> Array | None:
-        """[N] eV/Å: root mean square over the heads of the distance from the heads' mean force."""
-        if self.forces is None:
+        """[N] eV/Å: root mean square over the heads of the distance from the heads' mean force.
+
+        None without forces.
+        """
+        if not self.forces:
             return None
         forces = np.stack(list(self.forces.values()))  # [H, N, 3]
         squares = ((forces - forces.mean(axis=0)) ** 2).sum(axis=2)
@@ -70,40 +78,168 @@ def compare_heads(
         UnsupportedElementError, ChargeError: a named head, or every head, refuses the structure.
         StructureError, NonFiniteError, InsufficientMemoryError: as for a single head.
     """
-    check_structure(atoms)
-    skipped: dict[str, str] = {}
-    groups: dict[tuple[int, int], list[str]] = {}
-    names = tuple(evaluator.card.heads) if isinstance(heads, str) and heads == "all" else heads
-    for name in (names,) if isinstance(names, str) else names:
-        head = resolve_head(evaluator.card, name)
-        try:
-            groups.setdefault(evaluator.admit(atoms, head), []).append(head)
-        except StructureError as error:
-            if heads != "all":
-                raise
-            skipped[head] = str(error)
-    if not groups:
-        raise StructureError(
-            "no head can compute this structure: "
-            + "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-        )
+    names = resolve_heads(evaluator, heads)
+    if heads != "all":
+        for name in names:
+            evaluator.admit(atoms, name)
     want = ("energy", "forces") if forces else ("energy",)
-    results: dict[str, StructureResult] = {}
-    for members in groups.values():
-        graph = evaluator.graph(atoms, members[0])
-        results |= evaluator.evaluate_heads(graph, members, want)
-    order = [name for name in evaluator.card.heads if name in results]
-    return HeadComparison(
-        energies={name: results[name].energy for name in order},
-        energies_above_references={
-            name: results[name].energy - evaluator.reference_energy(atoms, name) for name in order
-        },
-        forces={name: _forces(results[name]) for name in order} if forces else None,
-        skipped=skipped,
+    budget = budget_of(evaluator.device.type, None, None)
+    (comparison,) = iterate_comparisons(evaluator, [atoms], names, want=want, budget=budget)
+    if comparison.heads:
+        return comparison
+    if len(set(comparison.skipped.values())) == 1:
+        raise StructureError(next(iter(comparison.skipped.values())))
+    raise StructureError(
+        "no head can compute this structure: "
+        + "; ".join(f"{name}: {reason}" for name, reason in comparison.skipped.items())
     )
 
 
-def _forces(result: StructureResult) -> Array:
-    if result.forces is None:
-        raise PropertyError("forces were not computed; ask for them")
-    return result.forces
+def iterate_comparisons(
+    evaluator: Evaluator,
+    structures: Iterable[Atoms],
+    heads: str | Sequence[str] = "all",
+    *,
+    want: Sequence[str] = ("energy",),
+    budget: BatchBudget,
+) -> Iterator[HeadComparison]:
+    """`compare_heads` for many structures, one backbone pass per batch, in order.
+
+    A structure that is computed in several states of charge, because only some heads know charges,
+    is in a batch once for each. A head that may not compute a structure, and each head for one that
+    has no energy at all, is `skipped` with the reason; nothing stops.
+
+    Args:
+        evaluator: model and settings; its own head plays no role.
+        structures: are not changed, and taken as they are needed.
+        heads: names, or "all".
+        want: "energy", and "forces" for one backward pass per head; energies alone take none.
+        budget: of one batch.
+
+    Raises:
+        UnknownNameError: no such head.
+        PropertyError: stress is wanted.
+        NonFiniteError, InsufficientMemoryError: the calculation failed.
+    """
+    if not set(want) <= {"energy", "forces"}:
+        raise PropertyError(
+            f"several heads give energy and forces, not {', '.join(want)}; for stress, ask one head"
+        )
+    return _iterate(evaluator, structures, resolve_heads(evaluator, heads), want, budget)
+
+
+def resolve_heads(evaluator: Evaluator, heads: str | Sequence[str]) -> tuple[str, ...]:
+    """Names of heads, each once, in the order of the card; "all" are all of them.
+
+    Raises:
+        UnknownNameError: no such head.
+        SetupError: no level of theory, or no head at all.
+    """
+    every = tuple(evaluator.card.heads)
+    if isinstance(heads, str):
+        heads = every if heads == "all" else (heads,)
+    if not heads:
+        raise SetupError(f"no head is named; {evaluator.card.label} has: {', '.join(every)}")
+    chosen = {resolve_head(evaluator.card, name) for name in heads}
+    return tuple(name for name in every if name in chosen)
+
+
+@dataclass(kw_only=True)
+class _Growing:
+    """A comparison whose parts come one by one: one for each state of charge."""
+
+    heads: Sequence[str]
+    above_zero: Mapping[str, float]
+    """Reference energy of the structure by head, eV"""
+    skipped: dict[str, str]
+    missing: int = 0
+    """Parts that are still to come"""
+    energies: dict[str, float] = field(default_factory=dict)
+    forces: dict[str, Array] | None = None
+
+    def add(self, part: HeadPart) -> None:
+        """Take the results of some heads."""
+        self.energies |= part.energies
+        if part.forces is not None:
+            self.forces = (self.forces or {}) | part.forces
+        self.missing -= 1
+
+    def finished(self, want: Sequence[str]) -> HeadComparison:
+        """What was collected, in the order of the heads."""
+        order = [name for name in self.heads if name in self.energies]
+        forces = self.forces or {}
+        return HeadComparison(
+            energies={name: self.energies[name] for name in order},
+            energies_above_references={
+                name: self.energies[name] - self.above_zero[name] for name in order
+            },
+            forces={name: forces[name] for name in order} if "forces" in want else None,
+            skipped=self.skipped,
+        )
+
+
+def _iterate(
+    evaluator: Evaluator,
+    structures: Iterable[Atoms],
+    heads: tuple[str, ...],
+    want: Sequence[str],
+    budget: BatchBudget,
+) -> Iterator[HeadComparison]:
+    begun: deque[_Growing] = deque()
+    items = _items(evaluator, structures, heads, begun)
+    compute = partial(_compute, evaluator, heads=heads, want=want)
+    for part in compute_in_batches(items, budget, compute):
+        while not begun[0].missing:  # refused by every head
+            yield begun.popleft().finished(want)
+        begun[0].add(part)
+        if not begun[0].missing:
+            yield begun.popleft().finished(want)
+    for comparison in begun:
+        yield comparison.finished(want)
+
+
+def _items(
+    evaluator: Evaluator,
+    structures: Iterable[Atoms],
+    heads: tuple[str, ...],
+    begun: deque[_Growing],
+) -> Iterator[Item]:
+    """A structure for each state of charge that its heads see; tells `begun` what will come."""
+    for place, atoms in enumerate(structures):
+        skipped: dict[str, str] = {}
+        states: dict[tuple[int, int], list[str]] = {}
+        for head in heads:
+            try:
+                states.setdefault(evaluator.admit(atoms, head), []).append(head)
+            except StructureError as error:
+                skipped[head] = str(error)
+        items = []
+        try:
+            for members in states.values():
+                cache = SkinCache(evaluator.model.cutoff, skin=0.0)
+                graph = evaluator.graph(atoms, members[0], cache)
+                items.append(Item(place, graph, tuple(members)))
+        except StructureError as error:
+            items, skipped = [], dict.fromkeys(heads, str(error))
+        begun.append(
+            _Growing(
+                heads=heads,
+                above_zero={
+                    name: evaluator.reference_energy(atoms, name)
+                    for item in items
+                    for name in item.heads
+                },
+                skipped=skipped,
+                missing=len(items),
+            )
+        )
+        yield from items
+
+
+def _compute(
+    evaluator: Evaluator, batch: list[Item], heads: tuple[str, ...], want: Sequence[str]
+) -> list[HeadPart]:
+    asked = {name for item in batch for name in item.heads}
+    members = [name for name in heads if name in asked]
+    graph = collate([item.graph for item in batch])
+    return evaluator.evaluate_heads(graph, members, want, [item.heads for item in batch])

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -50,6 +51,15 @@ class StructureResult:
     """[N, 3] eV/Å; None if not asked for"""
     stress: Array | None = None
     """[3, 3] eV/Å³, tension positive; None if not asked for or not periodic in three directions"""
+
+
+class HeadPart(NamedTuple):
+    """What several heads say about one structure."""
+
+    energies: dict[str, float]
+    """eV by head"""
+    forces: dict[str, Array] | None
+    """[N, 3] eV/Å by head; None if not asked for"""
 
 
 class Evaluator:
@@ -135,15 +145,45 @@ class Evaluator:
             return self._results(prediction, graph, head)
 
     def evaluate_heads(
-        self, graph: AtomicGraph, heads: Sequence[str], want: Sequence[str]
-    ) -> dict[str, StructureResult]:
-        """Results of several heads for one structure, from one backbone pass; errors as above."""
+        self,
+        graph: AtomicGraph,
+        heads: Sequence[str],
+        want: Sequence[str],
+        admitted: Sequence[Sequence[str]],
+    ) -> list[HeadPart]:
+        """Results of several heads for each structure of a graph, from one backbone pass.
+
+        Args:
+            graph: S structures.
+            heads: are computed.
+            want: "energy", and "forces" for one backward pass per head.
+            admitted: [S] which heads a structure is to have the results of; of `heads`.
+
+        Raises:
+            NonFiniteError, InsufficientMemoryError: the calculation failed.
+        """
         with self.memory_watched(graph, want):
             predictions = predict_heads(self.model, graph.to(self.device), heads, want)
-            return {
-                head: self._results(prediction, graph, head)[0]
-                for head, prediction in predictions.items()
+            energies = _array(torch.stack([predictions[name].energy for name in heads]))  # [H, S]
+            forces = {
+                name: _array(prediction.forces)
+                for name, prediction in predictions.items()
+                if prediction.forces is not None
             }
+        ends = np.cumsum(graph.n_atoms.tolist())
+        parts = []
+        for index, members in enumerate(admitted):
+            of_structure = dict(zip(heads, energies[:, index].tolist(), strict=True))
+            atoms = slice(ends[index] - int(graph.n_atoms[index]), ends[index])
+            parts.append(
+                HeadPart(
+                    energies={name: of_structure[name] for name in members},
+                    forces={name: forces[name][atoms] for name in members} if forces else None,
+                )
+            )
+        if not all(np.isfinite(values).all() for values in (energies, *forces.values())):
+            _refuse_non_finite(parts, graph)
+        return parts
 
     def hessian(self, graph: AtomicGraph, head: str) -> Array:
         """[3N, 3N] eV/Å² of one structure; errors as above."""
@@ -235,3 +275,13 @@ def _finite(arrays: Mapping[str, Array], graph: AtomicGraph, head: str) -> Mappi
             "positions sensible? Try default_dtype='float64'."
         )
     return arrays
+
+
+def _refuse_non_finite(parts: Sequence[HeadPart], graph: AtomicGraph) -> None:
+    """Raise for the first head whose results are not finite where they are asked for."""
+    for part in parts:
+        for name, energy in part.energies.items():
+            arrays = {"energy": np.array(energy)}
+            if part.forces is not None:
+                arrays["forces"] = part.forces[name]
+            _finite(arrays, graph, name)

@@ -126,10 +126,19 @@ def _with_results(calc: FoundationCalc, atoms: Atoms, result: StructureResult) -
 def _predict_all_heads(calc: FoundationCalc, structures: list[Atoms]) -> list[Atoms]:
     from tqdm import tqdm
 
+    from atomfm_calc.errors import StructureError
+
     labeled: list[Atoms] = []
     shown: list[HeadComparison] = []
-    for atoms in tqdm(structures, desc="structures", disable=None):
-        comparison = calc.evaluate_heads(atoms)
+    n_refused = 0
+    comparisons = tqdm(
+        calc.evaluate_heads_of_many(structures, forces=True),
+        total=len(structures),
+        desc="structures",
+        disable=None,
+    )
+    for atoms, comparison in zip(structures, comparisons, strict=True):
+        n_refused += not comparison.heads
         if len(shown) < MAX_ROWS:
             shown.append(comparison)
         copied = atoms.copy()
@@ -139,9 +148,14 @@ def _predict_all_heads(calc: FoundationCalc, structures: list[Atoms]) -> list[At
             if comparison.forces is not None:
                 copied.arrays[f"forces_{head}"] = comparison.forces[head]
         labeled.append(copied)
+    if n_refused == len(structures):
+        reasons = "; ".join(dict.fromkeys(shown[0].skipped.values()))
+        raise StructureError(f"no head can compute any structure; the first: {reasons}")
     for index, (atoms, comparison) in enumerate(zip(structures, shown, strict=False)):
         print_comparison(calc, atoms, comparison, title=str(index))
     _tell_of_more(len(structures))
+    if n_refused:
+        typer.echo(f"{n_refused} of {len(structures)} structures were refused by every head")
     return labeled
 
 
@@ -173,7 +187,7 @@ def print_comparison(
         table.add_row(head, calc.heads[head].theory, *row)
     console = Console()
     console.print(table)
-    for reason in comparison.skipped.values():
+    for reason in dict.fromkeys(comparison.skipped.values()):
         console.print(f"left out: {reason.split(';')[0]}", highlight=False, markup=False)
 
 

@@ -11,7 +11,8 @@ from ase import Atoms
 from ase.build import bulk, molecule
 
 import atomfm_calc
-from atomfm_calc.calculators.batch import BatchBudget, Item, Packer, iterate_results, pack
+from atomfm_calc.calculators.batch import iterate_results
+from atomfm_calc.calculators.budget import BatchBudget, Item, Packer, pack
 from atomfm_calc.calculators.evaluator import Evaluator
 from atomfm_calc.calculators.setup import CalculatorSettings, prepare_model
 from atomfm_calc.convert import atoms_from_sample

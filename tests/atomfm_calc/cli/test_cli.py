@@ -10,6 +10,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk, molecule
 
 from atomfm_calc.cli import main
@@ -74,6 +75,18 @@ def test_predict_compares_all_heads(
     assert np.isfinite(frame.info["energy_crystals"])
     assert frame.arrays["forces_everything"].shape == (2, 3)
     assert "left out: head 'ions' has seen no Cl, Na" in capsys.readouterr().out
+
+
+def test_a_structure_that_no_head_knows_does_not_stop_the_others(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mixed.extxyz"
+    ase.io.write(file, [Atoms("Og"), molecule("H2O")])
+    assert run("predict", file, "--model", model, "--head", "all") == 0
+    assert "1 of 2 structures were refused by every head" in capsys.readouterr().out
+    ase.io.write(file, [Atoms("Og"), Atoms("Og")])
+    assert run("predict", file, "--model", model, "--head", "all") == 1
+    assert "no head can compute any structure; the first: head" in capsys.readouterr().err
 
 
 def test_a_relaxation_leaves_a_folder_and_does_not_replace_it(
