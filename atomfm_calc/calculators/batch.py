@@ -29,7 +29,8 @@ def predict_many(
     want: Sequence[str] | None = ...,
     max_atoms: int | None = ...,
     max_edges: int | None = ...,
-) -> list[StructureResult]: ...
+) -> list[StructureResult]:
+    """Results of one head."""
 
 
 @overload
@@ -42,7 +43,8 @@ def predict_many(
     want: Sequence[str] | None = ...,
     max_atoms: int | None = ...,
     max_edges: int | None = ...,
-) -> list[HeadComparison]: ...
+) -> list[HeadComparison]:
+    """Results of several heads."""
 
 
 def predict_many(
@@ -101,7 +103,8 @@ def iterate_results(
     heads: None = ...,
     max_atoms: int | None = ...,
     max_edges: int | None = ...,
-) -> Iterator[StructureResult]: ...
+) -> Iterator[StructureResult]:
+    """Results of one head."""
 
 
 @overload
@@ -113,7 +116,8 @@ def iterate_results(
     want: Sequence[str] | None = ...,
     max_atoms: int | None = ...,
     max_edges: int | None = ...,
-) -> Iterator[HeadComparison]: ...
+) -> Iterator[HeadComparison]:
+    """Results of several heads."""
 
 
 def iterate_results(
