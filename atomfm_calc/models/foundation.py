@@ -16,12 +16,20 @@ from atomfm_calc.models import build_backbone
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.heads import EnergyHead
 from atomfm_calc.models.painn import AtomFeatures
+from atomfm_calc.models.property_heads import (
+    PropertyHead,
+    PropertyHeadConfig,
+    make_property_head,
+)
 from atomfm_calc.models.repulsion import ZBLRepulsion
 from atomfm_calc.models.stacked_heads import StackedHeads, can_stack, stack
+from atomfm_calc.properties import PROPERTIES
 
 HEAD_NAME = re.compile(r"[a-z][a-z0-9-]*")
 """Allowed head names; "mixture" and "all" are reserved words."""
 RESERVED_NAMES = ("all", "mixture")
+PROPERTY_NAME = re.compile(r"[a-z][a-z0-9_]*")
+"""Allowed names of property heads, but for those of `PROPERTIES`."""
 
 
 class Energy(NamedTuple):
@@ -59,6 +67,7 @@ class FoundationModel(nn.Module):
         self.backbone = build_backbone(architecture, kernel)
         self.repulsion = ZBLRepulsion() if architecture.repulsion == "zbl" else None
         self.heads = nn.ModuleDict()
+        self.property_heads = nn.ModuleDict()
         self._stack: StackedHeads | None = None
         for name in heads:
             self.add_head(name)
@@ -105,6 +114,49 @@ class FoundationModel(nn.Module):
     def head(self, name: str) -> EnergyHead:
         """The head `name`; UnknownNameError lists what there is."""
         return cast(EnergyHead, lookup(dict(self.heads.items()), name, "head", "this model"))
+
+    @property
+    def property_configs(self) -> dict[str, PropertyHeadConfig]:
+        """Name -> what a property head predicts."""
+        return {name: self.property_head(name).config for name in self.property_heads}
+
+    def add_property_head(self, name: str, config: PropertyHeadConfig) -> PropertyHead:
+        """Add a property head with fresh weights after the last one; ConfigError if not possible.
+
+        The name is that of the property.
+        """
+        if name in PROPERTIES or not PROPERTY_NAME.fullmatch(name):
+            raise ConfigError(
+                f"property name {name!r}: use a-z, 0-9 and '_', begin with a letter; "
+                f"{', '.join(PROPERTIES)} belong to energy heads"
+            )
+        if name in self.property_heads:
+            raise ConfigError(f"there already is a property {name!r}; choose another name")
+        head = make_property_head(int(cast(int, self.backbone.n_features)), config)
+        self.property_heads[name] = head
+        return head
+
+    def property_head(self, name: str) -> PropertyHead:
+        """The head of a property; UnknownNameError lists what there is."""
+        table = dict(self.property_heads.items())
+        return cast(PropertyHead, lookup(table, name, "property", "this model"))
+
+    def properties(self, graph: AtomicGraph, names: Sequence[str]) -> dict[str, Tensor]:
+        """Learned values of several properties, from one backbone pass.
+
+        Args:
+            graph: S structures, N atoms.
+            names: of property heads.
+
+        Returns:
+            [S], [N] or logits [S, classes] each; `PropertyHead.value` makes the properties of them.
+
+        Raises:
+            UnknownNameError: no such property.
+        """
+        chosen = {name: self.property_head(name) for name in names}
+        scalars = self.features(graph).scalars
+        return {name: head(scalars, graph) for name, head in chosen.items()}
 
     def features(self, graph: AtomicGraph) -> AtomFeatures:
         """The backbone's features of every atom."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 import torch
@@ -22,15 +22,15 @@ class EnergyHead(nn.Module):
     references: Tensor
     scale: Tensor
 
-    def __init__(self, n_features: int, config: EnergyHeadConfig) -> None:
+    def __init__(
+        self,
+        n_features: int,
+        config: EnergyHeadConfig,
+        activation: Callable[[], nn.Module] = nn.SiLU,
+    ) -> None:
+        """`activation` makes the function behind each hidden layer."""
         super().__init__()
-        layers: list[nn.Module] = []
-        width = n_features
-        for hidden in config.hidden:
-            layers += [nn.Linear(width, hidden), nn.SiLU()]
-            width = hidden
-        layers.append(nn.Linear(width, 1))
-        self.network = nn.Sequential(*layers)
+        self.network = perceptron(n_features, config.hidden, 1)
         zeros = torch.zeros(MAX_ATOMIC_NUMBER + 1, dtype=torch.float64)
         self.register_buffer("references", zeros)
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
@@ -48,3 +48,12 @@ class EnergyHead(nn.Module):
         with dense_layers(self):
             raw = self.network(scalars)[:, 0].to(torch.float64)
         return self.references.index_select(0, atomic_numbers) + self.scale * raw
+
+
+def perceptron(width: int, hidden: Sequence[int], n_outputs: int) -> nn.Sequential:
+    """Linear layers with SiLU between them, with fresh weights."""
+    layers: list[nn.Module] = []
+    for size in hidden:
+        layers += [nn.Linear(width, size), nn.SiLU()]
+        width = size
+    return nn.Sequential(*layers, nn.Linear(width, n_outputs))
