@@ -30,7 +30,7 @@ class EnergyHead(nn.Module):
     ) -> None:
         """`activation` makes the function behind each hidden layer."""
         super().__init__()
-        self.network = perceptron(n_features, config.hidden, 1)
+        self.network = perceptron(n_features, config.hidden, 1, activation)
         zeros = torch.zeros(MAX_ATOMIC_NUMBER + 1, dtype=torch.float64)
         self.register_buffer("references", zeros)
         self.register_buffer("scale", torch.ones((), dtype=torch.float64))
@@ -50,10 +50,15 @@ class EnergyHead(nn.Module):
         return self.references.index_select(0, atomic_numbers) + self.scale * raw
 
 
-def perceptron(width: int, hidden: Sequence[int], n_outputs: int) -> nn.Sequential:
-    """Linear layers with SiLU between them, with fresh weights."""
+def perceptron(
+    width: int,
+    hidden: Sequence[int],
+    n_outputs: int,
+    activation: Callable[[], nn.Module] = nn.SiLU,
+) -> nn.Sequential:
+    """Linear layers with a function between them, with fresh weights."""
     layers: list[nn.Module] = []
     for size in hidden:
-        layers += [nn.Linear(width, size), nn.SiLU()]
+        layers += [nn.Linear(width, size), activation()]
         width = size
     return nn.Sequential(*layers, nn.Linear(width, n_outputs))
