@@ -90,6 +90,20 @@ class MixingConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
+class PropertyLoss:
+    """The loss of one property head."""
+
+    function: Literal["huber", "mae", "mse", "cross_entropy"] = "huber"
+    """Key of `LOSSES`, or cross_entropy for classes."""
+    weight: float = 1.0
+    """Of the mean over labels."""
+    scale: float = 1.0
+    """Errors of the learned value are divided by it."""
+    delta: float = 1.0
+    """Huber is linear above, in scales."""
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
 class LossConfig:
     """Weighted sum over labels: energy per atom in eV, forces in eV/Å, stress in eV/Å³."""
 
@@ -109,6 +123,8 @@ class LossConfig:
     """eV/Å³"""
     head_weights: dict[str, float] = field(default_factory=dict)
     """Multiplies all terms of a head; 1 where absent."""
+    properties: dict[str, PropertyLoss] = field(default_factory=dict)
+    """Property head -> its loss; heads that are not named are not trained."""
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -127,6 +143,9 @@ class OptimizerConfig:
     """Of matrices; biases and embeddings have none."""
     clip_norm: float = 10.0
     """Largest norm of the gradient."""
+    rate_factors: dict[str, float] = field(default_factory=dict)
+    """Beginning of parameter names ("backbone.message_blocks.0.") -> factor on their learning rate;
+    the longest that fits counts, 1 where none does."""
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -175,6 +194,8 @@ class FitConfig:
     """Latest checkpoints kept, beside the best."""
     log_every_steps: int = 20
     """Steps between lines of `metrics.jsonl`."""
+    patience: int | None = None
+    """Validations in a row without a better one after which the run ends; None: it does not."""
     tensorboard: bool = False
     """Write the same figures for TensorBoard, into the folder `tensorboard` of the run."""
 
@@ -184,6 +205,8 @@ class FitConfig:
                 raise ConfigError(f"fit.{name} is {getattr(self, name)}; it must be at least 1")
         if self.keep_checkpoints < 1:
             raise ConfigError(f"fit.keep_checkpoints is {self.keep_checkpoints}; keep at least 1")
+        if self.patience is not None and self.patience < 1:
+            raise ConfigError(f"fit.patience is {self.patience}; give at least 1, or leave it out")
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)

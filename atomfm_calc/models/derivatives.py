@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -31,6 +31,8 @@ class Prediction(NamedTuple):
     """[N, 3] eV/Å"""
     stress: Tensor | None
     """[S, 3, 3] eV/Å³"""
+    properties: Mapping[str, Tensor] | None = None
+    """Learned values by property head, as `FoundationModel.properties` gives them"""
 
 
 def predict(

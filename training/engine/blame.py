@@ -25,13 +25,14 @@ def suspects(
     """
     names, sources = set(), []
     for batch, prediction in zip(batches, predictions, strict=True):
-        bad = ~torch.isfinite(prediction.energy)
+        bad = ~torch.isfinite(prediction.energy) & (batch.head >= 0)
         bad |= torch.isinf(batch.targets["energy"])
         if prediction.forces is not None:
             broken = ~torch.isfinite(prediction.forces).all(dim=1)
             bad[batch.graph.batch[broken]] = True
         for place in bad.nonzero()[:, 0].tolist():
-            names.add(heads[int(batch.head[place])])
+            head = int(batch.head[place])
+            names.add(heads[head] if head >= 0 else "properties")
             sources.append(batch.sources[place])
     if not sources:
         return ""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from atomfm_calc.errors import lookup
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.models.derivatives import Prediction
-from training.config import LossConfig
+from training.config import LossConfig, PropertyLoss
 
 
 class LabeledBatch(Protocol):
@@ -23,15 +23,22 @@ class LabeledBatch(Protocol):
 
     @property
     def targets(self) -> dict[str, Tensor]:
-        """energy [S], forces [N, 3], stress [S, 3, 3]; NaN = no label."""
+        """Labels: energy [S], forces [N, 3], stress [S, 3, 3]; NaN = none.
+
+        Also by the names of property heads what they learn, [S] or [N].
+        """
 
     @property
     def head(self) -> Tensor:
-        """[S] index of the head of each structure."""
+        """[S] index of the energy head of each structure; -1: none, it has properties only."""
 
     @property
     def sources(self) -> tuple[str, ...]:
         """[S] names for messages."""
+
+
+DERIVED = ("energy", "forces", "stress")
+"""Labels of energy heads."""
 
 
 class LossTerm(NamedTuple):
@@ -106,7 +113,33 @@ def loss_terms(
         weight = head_weights.index_select(0, batch.head.index_select(0, owner))
         values = function(error, deltas[name])[:, None].flatten(1)  # [L, components]
         terms[name] = LossTerm((values.sum(dim=1) * weight).sum().to(torch.float64), values.numel())
+    for name, (predicted, label) in labeled_properties(prediction, batch).items():
+        values = property_loss(predicted, label, config.properties[name])
+        terms[name] = LossTerm(values.sum(), len(values))
     return terms
+
+
+def labeled_properties(
+    prediction: Prediction, batch: LabeledBatch
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Predictions and labels of the entries that have one, as they are learned, by property.
+
+    [L], or logits [L, classes] and places of classes [L].
+    """
+    result = {}
+    for name, predicted in (prediction.properties or {}).items():
+        labeled = torch.isfinite(batch.targets[name]).nonzero()[:, 0]
+        target = batch.targets[name].index_select(0, labeled)
+        result[name] = (predicted.index_select(0, labeled), target)
+    return result
+
+
+def property_loss(predicted: Tensor, label: Tensor, config: PropertyLoss) -> Tensor:
+    """Loss of each label [L]; arguments as `labeled_properties` gives them."""
+    if config.function == "cross_entropy":
+        return nn.functional.cross_entropy(predicted, label.long(), reduction="none")
+    error = (predicted - label) / config.scale
+    return lookup(LOSSES, config.function, "loss")(error, config.delta)
 
 
 def combine(terms: dict[str, LossTerm], config: LossConfig, n_labels: dict[str, int]) -> Tensor:
@@ -115,6 +148,7 @@ def combine(terms: dict[str, LossTerm], config: LossConfig, n_labels: dict[str, 
         "energy": config.energy_weight,
         "forces": config.forces_weight,
         "stress": config.stress_weight,
+        **{name: loss.weight for name, loss in config.properties.items()},
     }
     total = torch.zeros((), dtype=torch.float64)
     for name, term in terms.items():
@@ -123,18 +157,19 @@ def combine(terms: dict[str, LossTerm], config: LossConfig, n_labels: dict[str, 
 
 
 def wanted(batch: LabeledBatch) -> tuple[str, ...]:
-    """What must be predicted: only properties of which the batch has a label."""
-    return tuple(
-        name
-        for name in ("energy", "forces", "stress")
-        if name == "energy" or bool(torch.isfinite(batch.targets[name]).any())
-    )
+    """What must be predicted: only what the batch has a label of; energies if it has none."""
+    labeled = [name for name, value in batch.targets.items() if bool(value.isfinite().any())]
+    derived = [name for name in DERIVED if name in labeled]
+    properties = [name for name in labeled if name not in DERIVED]
+    if properties and not derived:
+        return tuple(properties)
+    return tuple(dict.fromkeys(("energy", *derived, *properties)))
 
 
 def count_labels(batch: LabeledBatch, want: Sequence[str]) -> dict[str, int]:
     """Number of labels of each property of a batch, as `loss_terms` counts them."""
-    counts = {}
-    for name in want:
+    counts = dict.fromkeys(want, 0)
+    for name in counts.keys() & batch.targets.keys():
         rows = torch.isfinite(batch.targets[name].reshape(len(batch.targets[name]), -1))
         counts[name] = int(rows.all(dim=1).sum()) * rows.shape[1]
     return counts

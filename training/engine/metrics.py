@@ -14,10 +14,20 @@ from atomfm_calc.models.derivatives import Prediction, predict
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.registry.card import SplitErrors
 from atomfm_calc.units import GPA
-from training.engine.losses import LabeledBatch, errors, wanted
+from training.config import PropertyLoss
+from training.engine.losses import (
+    DERIVED,
+    LabeledBatch,
+    errors,
+    labeled_properties,
+    property_loss,
+    wanted,
+)
 
 _FACTORS = {"energy": 1e3, "forces": 1e3, "stress": 1.0 / GPA}
 """From eV/atom, eV/Å and eV/Å³ to meV/atom, meV/Å and GPa."""
+_LOSS_OF_METRIC = {1: PropertyLoss(function="mae"), 2: PropertyLoss(function="cross_entropy")}
+"""By dimensions of the predictions: numbers, or logits of classes."""
 
 
 class HeadErrors:
@@ -28,17 +38,27 @@ class HeadErrors:
         self._sums = {name: torch.zeros(len(heads), dtype=torch.float64) for name in _FACTORS}
         self._counts = {name: torch.zeros(len(heads), dtype=torch.float64) for name in _FACTORS}
         self._structures = torch.zeros(len(heads), dtype=torch.int64)
+        self._properties: dict[str, tuple[float, int]] = {}
 
     def add(self, prediction: Prediction, batch: LabeledBatch) -> None:
         """Count a batch."""
         head = batch.head.cpu()
-        self._structures += torch.bincount(head, minlength=len(self.heads))
+        self._structures += torch.bincount(head[head >= 0], minlength=len(self.heads))
         for name, (error, owner) in errors(prediction, batch).items():
             flat = error.detach().abs().to("cpu", torch.float64)[:, None].flatten(1)
             head_of_row = head.index_select(0, owner.cpu())
             self._sums[name].index_add_(0, head_of_row, flat.sum(dim=1))
             size = torch.full((len(flat),), float(flat.shape[1]), dtype=torch.float64)
             self._counts[name].index_add_(0, head_of_row, size)
+
+        for name, (predicted, label) in labeled_properties(prediction, batch).items():
+            own = property_loss(predicted, label, _LOSS_OF_METRIC[predicted.ndim])
+            total, count = self._properties.get(name, (0.0, 0))
+            self._properties[name] = (total + float(own.sum()), count + len(own))
+
+    def properties(self) -> dict[str, float]:
+        """Mean |error| of the learned value of each property; of classes, mean cross-entropy."""
+        return {name: total / count for name, (total, count) in self._properties.items() if count}
 
     def result(self) -> dict[str, SplitErrors]:
         """Errors of the heads of which structures were counted."""
@@ -70,10 +90,15 @@ def joined(parts: Sequence[HeadErrors]) -> HeadErrors:
             total._sums[name].index_add_(0, rows, part._sums[name])
             total._counts[name].index_add_(0, rows, part._counts[name])
         total._structures.index_add_(0, rows, part._structures)
+        for name, (value, count) in part._properties.items():
+            before, counted = total._properties.get(name, (0.0, 0))
+            total._properties[name] = (before + value, counted + count)
     return total
 
 
-def overall_error(results: Mapping[str, SplitErrors]) -> float:
+def overall_error(
+    results: Mapping[str, SplitErrors], properties: Mapping[str, float] | None = None
+) -> float:
     """One number to compare validations of a run by: the geometric mean of all errors.
 
     A factor counts the same in every head and property, whatever its size and unit.
@@ -88,6 +113,7 @@ def overall_error(results: Mapping[str, SplitErrors]) -> float:
         )
         if value is not None and value > 0.0
     ]
+    values += [value for value in (properties or {}).values() if value > 0.0]
     return math.exp(sum(math.log(value) for value in values) / max(len(values), 1))
 
 
@@ -102,14 +128,27 @@ def evaluate_model(model: FoundationModel, batches: Iterable[LabeledBatch]) -> H
 def predict_batch(
     model: FoundationModel, batch: LabeledBatch, want: Sequence[str], *, differentiable: bool
 ) -> Prediction:
-    """What is wanted of every structure of a batch, each with its own head."""
-    head = batch.head
-    return predict(
-        lambda graph: model.energy_of_mixed_heads(graph, head),
-        batch.graph,
-        want,
-        differentiable=differentiable,
-    )
+    """What is wanted of every structure of a batch: energies, each with its own head; properties.
+
+    Energies that are not wanted are NaN.
+    """
+    head, graph = batch.head, batch.graph
+    derived = [name for name in want if name in DERIVED]
+    properties = [name for name in want if name not in DERIVED]
+    if derived:
+        prediction = predict(
+            lambda moved: model.energy_of_mixed_heads(moved, head),
+            graph,
+            derived,
+            differentiable=differentiable,
+        )
+    else:
+        unknown = torch.full_like(batch.targets["energy"], torch.nan)
+        prediction = Prediction(unknown, None, None, None)
+    if properties:
+        with torch.set_grad_enabled(differentiable):
+            prediction = prediction._replace(properties=model.properties(graph, properties))
+    return prediction
 
 
 def references_only(model: FoundationModel, batch: LabeledBatch) -> Prediction:
@@ -170,7 +209,9 @@ def move(
         dtype: of real-valued inputs; None: as they are. Labels keep theirs.
         place_of_head: [heads of the run] place of each among the model's; None: the same.
     """
-    head = batch.head if place_of_head is None else place_of_head[batch.head]
+    head = batch.head
+    if place_of_head is not None:
+        head = torch.where(head < 0, head, place_of_head[head.clamp(min=0)])
     return MovedBatch(
         graph=batch.graph.to(device, dtype),
         targets={name: value.to(device) for name, value in batch.targets.items()},

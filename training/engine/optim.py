@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -13,6 +13,8 @@ from training.config import OptimizerConfig
 
 SMALLEST_WARMUP = 0.01
 """Of the full rate, in the first step."""
+RATE_FACTOR = "rate_factor"
+"""Entry of an optimizer's groups: their part of the learning rate."""
 
 
 def make_adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
@@ -20,15 +22,19 @@ def make_adamw(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimiz
     embeddings = {
         id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)
     }
-    groups: dict[tuple[float, type], list[nn.Parameter]] = {}
-    for parameter in model.parameters():
+    groups: dict[tuple[float, float, type], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             is_matrix = parameter.ndim > 1 and id(parameter) not in embeddings
             decay = config.weight_decay if is_matrix else 0.0
             # sharded and whole parameters do not go into one fused update (torch 2.13)
-            groups.setdefault((decay, type(parameter.data)), []).append(parameter)
+            factor = rate_factor(name, config.rate_factors)
+            groups.setdefault((decay, factor, type(parameter.data)), []).append(parameter)
     return torch.optim.AdamW(
-        [{"params": members, "weight_decay": decay} for (decay, _), members in groups.items()],
+        [
+            {"params": members, "weight_decay": decay, RATE_FACTOR: factor}
+            for (decay, factor, _), members in groups.items()
+        ],
         lr=config.learning_rate,
         fused=True,
     )
@@ -43,6 +49,12 @@ OPTIMIZERS: dict[str, Callable[[nn.Module, OptimizerConfig], torch.optim.Optimiz
 def make_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """The optimizer that the configuration names; UnknownNameError if there is none."""
     return lookup(OPTIMIZERS, config.name, "optimizer")(model, config)
+
+
+def rate_factor(name: str, factors: Mapping[str, float]) -> float:
+    """Factor on the learning rate of a parameter: that of the longest beginning of its name."""
+    fitting = [beginning for beginning in factors if name.startswith(beginning)]
+    return factors[max(fitting, key=len)] if fitting else 1.0
 
 
 def learning_rate(config: OptimizerConfig, fraction: float) -> float:

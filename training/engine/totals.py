@@ -7,10 +7,8 @@ from typing import NamedTuple
 
 import torch
 
-from training.engine.losses import LabeledBatch, count_labels, wanted
+from training.engine.losses import DERIVED, LabeledBatch, count_labels, wanted
 from training.engine.strategy import Strategy
-
-LABELS = ("energy", "forces", "stress")
 
 
 class Totals(NamedTuple):
@@ -41,7 +39,11 @@ class Totals(NamedTuple):
 
 
 def add_up(
-    batches: Sequence[LabeledBatch], seconds: float, stop: bool, strategy: Strategy
+    batches: Sequence[LabeledBatch],
+    seconds: float,
+    stop: bool,
+    strategy: Strategy,
+    labels: Sequence[str] = DERIVED,
 ) -> Totals:
     """Count this rank's batches of a step and add up all ranks' counts.
 
@@ -50,10 +52,11 @@ def add_up(
         seconds: of this rank's clock; that of rank 0 counts.
         stop: whether this rank was asked to stop.
         strategy: joins the ranks.
+        labels: of energy heads and property heads, the same on all ranks.
     """
-    counts = [count_labels(batch, LABELS) for batch in batches]
+    counts = [count_labels(batch, labels) for batch in batches]
     values = [
-        *(sum(count[name] for count in counts) for name in LABELS),
+        *(sum(count[name] for count in counts) for name in labels),
         sum(batch.graph.n_structures for batch in batches),
         sum(batch.graph.positions.shape[0] for batch in batches),
         sum(batch.graph.edge_index.shape[1] for batch in batches),
@@ -62,11 +65,12 @@ def add_up(
     ]
     device = batches[0].graph.positions.device
     summed = strategy.sum(torch.tensor(values, dtype=torch.float64, device=device)).tolist()
+    n_labels, (structures, atoms, edges, seconds, stops) = summed[:-5], summed[-5:]
     return Totals(
-        n_labels={name: round(value) for name, value in zip(LABELS, summed[:3], strict=True)},
-        structures=round(summed[3]),
-        atoms=round(summed[4]),
-        edges=round(summed[5]),
-        seconds=summed[6],
-        stop=summed[7] > 0,
+        n_labels={name: round(value) for name, value in zip(labels, n_labels, strict=True)},
+        structures=round(structures),
+        atoms=round(atoms),
+        edges=round(edges),
+        seconds=seconds,
+        stop=stops > 0,
     )

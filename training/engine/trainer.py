@@ -23,7 +23,7 @@ from training.engine.duration import Progress
 from training.engine.ema import MovingAverage
 from training.engine.interruption import StopRequest
 from training.engine.logs import RunLog
-from training.engine.losses import LabeledBatch, combine, loss_terms, wanted
+from training.engine.losses import DERIVED, LabeledBatch, combine, loss_terms, wanted
 from training.engine.metrics import (
     HeadErrors,
     MovedBatch,
@@ -33,12 +33,12 @@ from training.engine.metrics import (
     predict_batch,
     table_of_errors,
 )
-from training.engine.optim import learning_rate, make_optimizer
+from training.engine.optim import RATE_FACTOR, learning_rate, make_optimizer
 from training.engine.precision import PRECISIONS
 from training.engine.run_facts import RunFacts
 from training.engine.snapshot import give_back, take
 from training.engine.stopwatch import Stopwatch
-from training.engine.totals import LABELS, Totals, add_up
+from training.engine.totals import Totals, add_up
 
 
 class Loader(Protocol):
@@ -83,6 +83,8 @@ class FitResult:
     """Wall clock."""
     validation: dict[str, SplitErrors]
     """Errors of the averaged weights per head; empty if it is not finished."""
+    properties: dict[str, float]
+    """Mean error of the learned value per property head, likewise."""
     finished: bool
     """False: it was stopped and can be resumed."""
 
@@ -120,6 +122,8 @@ class Trainer:
         self.average = MovingAverage(model, config.ema_decay)
         self.progress = Progress(config.duration)
         self.best_error = float("inf")
+        self.n_worse = 0  # validations since the best one
+        self.labels = (*DERIVED, *config.loss.properties)
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.head_weights = _head_weights(model, self.run.heads, config.loss).to(self.device)
         places = {name: place for place, name in enumerate(model.head_names)}
@@ -132,7 +136,7 @@ class Trainer:
         state = give_back(self.folder, self.model, self.optimizer, self.average, self.run)
         self.loader.load_state_dict(state["loader"])
         self.progress.resume(state["step"], state["samples"], state["seconds"])
-        self.best_error = state["best_error"]
+        self.best_error, self.n_worse = state["best_error"], state.get("n_worse", 0)
 
     def save(self) -> None:
         """Write the checkpoint; called by all ranks."""
@@ -142,6 +146,7 @@ class Trainer:
             "seconds": self.progress.seconds,
             "samples_seen": self._samples_seen(),
             "best_error": self.best_error,
+            "n_worse": self.n_worse,
         }
         checkpoint = take(
             self.model, self.optimizer, self.average, state, self.loader.state_dict(), self.run
@@ -174,22 +179,30 @@ class Trainer:
             tensorboard=config.tensorboard,
         )
         with log, StopRequest() if request is None else nullcontext(request) as asked:
-            while self.progress.fraction() < 1.0 and self.progress.step != stop and not stopped:
+            while not self.is_over and self.progress.step != stop and not stopped:
                 stopped = self.step(log, asked_to_stop=asked.received is not None)
                 if self.progress.step % config.checkpoint_every_steps == 0:
                     self.save()
                 if self.progress.step % config.validate_every_steps == 0:
                     self._validate(log)
-            finished = self.progress.fraction() >= 1.0
+            finished = self.is_over
             self.save()
-            results = self._validate(log) if finished else {}
+            errors = self._validate(log) if finished else HeadErrors(())
         return FitResult(
             steps=self.progress.step,
             samples_seen=self._samples_seen(),
             seconds=self.progress.seconds,
-            validation=results,
+            validation=self._of_run(errors),
+            properties=errors.properties(),
             finished=finished,
         )
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the duration is over, or patience with validations that are not better."""
+        patience = self.config.patience
+        out_of_patience = patience is not None and self.n_worse >= patience
+        return out_of_patience or self.progress.fraction() >= 1.0
 
     def step(self, log: RunLog, *, asked_to_stop: bool = False) -> bool:
         """One optimizer step on this rank's next batches; whether any rank was asked to stop."""
@@ -199,13 +212,13 @@ class Trainer:
         batches = [self._move(self.loader.next_batch()) for _ in range(self.run.batches_per_rank)]
         self._example = batches[0]
         watch.mark("data")
-        totals = add_up(batches, progress.seconds, asked_to_stop, strategy)
+        totals = add_up(batches, progress.seconds, asked_to_stop, strategy, self.labels)
         progress.agree(totals.seconds)
         rate = learning_rate(config.optimizer, progress.fraction())
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group[RATE_FACTOR]
         self.optimizer.zero_grad(set_to_none=True)
-        losses = torch.zeros(1 + len(LABELS), dtype=torch.float64, device=self.device)
+        losses = torch.zeros(1 + len(self.labels), dtype=torch.float64, device=self.device)
         predictions = []
         watch.mark("communication")
         for number, batch in enumerate(batches):
@@ -220,7 +233,7 @@ class Trainer:
         self.average.update(self.model, progress.step)
         watch.mark("optimizer")
         if logged:
-            names = ("loss", *(f"{name}_loss" for name in LABELS))
+            names = ("loss", *(f"{name}_loss" for name in self.labels))
             values = dict(zip(names, strategy.sum(losses).tolist(), strict=True))
             self._log(log, totals, watch, {**values, "gradient_norm": norm, "learning_rate": rate})
         return totals.stop
@@ -240,7 +253,7 @@ class Trainer:
         watch.mark("forward")
         loss.backward()
         losses[0] += loss.detach()
-        for place, name in enumerate(LABELS, start=1):
+        for place, name in enumerate(self.labels, start=1):
             if name in terms:
                 losses[place] += terms[name].total.detach() / max(totals.n_labels[name], 1)
         watch.mark("backward")
@@ -264,7 +277,7 @@ class Trainer:
                     parameter.grad.mul_(self.config.optimizer.clip_norm / (norm + 1e-6))
         return norm
 
-    def _validate(self, log: RunLog) -> dict[str, SplitErrors]:
+    def _validate(self, log: RunLog) -> HeadErrors:
         """Errors of the averaged weights on all ranks' validation batches; the best is kept."""
         own = HeadErrors(self.model.head_names)
         self.model.eval()
@@ -276,24 +289,31 @@ class Trainer:
                 if counts:
                     own.add(prediction, batch)
         self.model.train()
-        results = joined(self.strategy.gather(own)).result()
-        results = {name: results[name] for name in self.run.heads if name in results}
-        error = overall_error(results)
+        everything = joined(self.strategy.gather(own))
+        results, properties = self._of_run(everything), everything.properties()
+        error = overall_error(results, properties)
         values = {
             "step": self.progress.step,
             "seconds": round(self.progress.seconds, 1),
             "samples_seen": self._samples_seen(),
             "overall_error": error,
             "errors": {name: asdict(row) for name, row in results.items()},
+            **({"properties": properties} if properties else {}),
         }
         log.record("validation", values)
         log.message(f"step {self.progress.step}\n{table_of_errors(results)}")
-        if results and error < self.best_error:
-            self.best_error = error
+        self.n_worse += 1
+        if (results or properties) and error < self.best_error:
+            self.best_error, self.n_worse = error, 0
             self.save()
             if self.strategy.rank == 0:
                 mark_best(self.folder)
-        return results
+        return everything
+
+    def _of_run(self, errors: HeadErrors) -> dict[str, SplitErrors]:
+        """Errors per head, in the order of the run's heads."""
+        results = errors.result()
+        return {name: results[name] for name in self.run.heads if name in results}
 
     def _validation_batches(self) -> Iterator[tuple[MovedBatch, bool]]:
         """As many batches on every rank, and whether they count: ranks with fewer repeat one."""
@@ -308,7 +328,8 @@ class Trainer:
 
     def _evaluated(self, batch: MovedBatch) -> tuple[str, ...]:
         own = wanted(batch)
-        return own if self.strategy.world_size == 1 or "forces" in own else (*own, "forces")
+        derives = self.strategy.world_size > 1 and "energy" in own and "forces" not in own
+        return (*own, "forces") if derives else own
 
     def _samples_seen(self) -> dict[str, int]:
         total = dict.fromkeys(self.run.heads, 0)
