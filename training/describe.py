@@ -9,12 +9,11 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from atomfm_calc.registry.card import PERIODICITIES
 from training.data.packed import PackedGraphs
 from training.data.statistics import composition_matrix
 
 Summary = dict[str, Any]
-KINDS = ("molecule", "1d", "2d", "3d")
-"""Words of the card for 0 to 3 periodic directions."""
 
 
 def describe(chosen: PackedGraphs, n_structures: Mapping[str, int]) -> Summary:
@@ -26,7 +25,7 @@ def describe(chosen: PackedGraphs, n_structures: Mapping[str, int]) -> Summary:
 
     Returns:
         `elements` (symbol -> structures), `n_structures`, `n_atoms`, `n_edges`, `periodicity`
-        (words of `KINDS`), `charges` in e, `multiplicities`, `labels` (property -> labeled
+        (words of `PERIODICITIES`), `charges` in e, `multiplicities`, `labels` (property -> labeled
         structures); plain values that JSON can hold.
     """
     columns = chosen.columns
@@ -41,7 +40,7 @@ def describe(chosen: PackedGraphs, n_structures: Mapping[str, int]) -> Summary:
         "n_structures": dict(n_structures),
         "n_atoms": int(chosen.n_atoms.sum()),
         "n_edges": int(chosen.n_edges.sum()),
-        "periodicity": [KINDS[count] for count in np.unique(n_periodic)],
+        "periodicity": [PERIODICITIES[count] for count in np.unique(n_periodic)],
         "charges": _whole(columns["charge"].numpy()),
         "multiplicities": _whole(columns["multiplicity"].numpy()),
         "labels": {
@@ -61,7 +60,7 @@ def merge(parts: Sequence[Summary]) -> Summary:
         "n_structures": _added(parts, "n_structures", _keys(parts, "n_structures")),
         "n_atoms": sum(part["n_atoms"] for part in parts),
         "n_edges": sum(part["n_edges"] for part in parts),
-        "periodicity": [kind for kind in KINDS if kind in words],
+        "periodicity": [kind for kind in PERIODICITIES if kind in words],
         "charges": sorted({value for part in parts for value in part["charges"]}),
         "multiplicities": sorted({value for part in parts for value in part["multiplicities"]}),
         "labels": _added(parts, "labels", _keys(parts, "labels")),

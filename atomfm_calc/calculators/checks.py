@@ -17,6 +17,7 @@ from atomfm_calc.errors import (
 )
 from atomfm_calc.graph import AtomicGraph, edge_vectors
 from atomfm_calc.registry.card import HeadInfo, ModelCard
+from atomfm_calc.registry.coverage import parity_fits, unseen_elements
 
 SHORTEST_DISTANCE = 0.3
 """Å; less than half of the shortest bond there is (H2, 0.74 Å): an input error, not a collision."""
@@ -87,14 +88,10 @@ def check_elements(atoms: Atoms, card: ModelCard, head: str) -> None:
     """
     covered = card.heads[head].elements
     symbols = sorted(set(atoms.get_chemical_symbols()))
-    unseen = [symbol for symbol in symbols if not covered.get(symbol)]
+    unseen = unseen_elements(card.heads[head], symbols)
     if not unseen:
         return
-    others = [
-        name
-        for name, info in card.heads.items()
-        if all(info.elements.get(symbol) for symbol in symbols)
-    ]
+    others = [name for name, info in card.heads.items() if not unseen_elements(info, symbols)]
     advice = f"These heads cover them: {', '.join(others)}" if others else "No other head does"
     seen = ", ".join(covered) if len(covered) <= 20 else f"{len(covered)} elements"
     raise UnsupportedElementError(
@@ -190,8 +187,7 @@ def _check_trained_on(
 
 def _check_parity(atoms: Atoms, charge: int, multiplicity: int | None, info: HeadInfo) -> None:
     n_electrons = int(atoms.numbers.sum()) - charge
-    unpaired = (multiplicity or 1) - 1
-    if 0 <= unpaired <= n_electrons and (n_electrons - unpaired) % 2 == 0:
+    if parity_fits(n_electrons, multiplicity or 1):
         return
     formula = atoms.get_chemical_formula()
     given = "not given (so 1)" if multiplicity is None else f"{multiplicity}"

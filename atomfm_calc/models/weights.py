@@ -1,7 +1,8 @@
 """Model file: safetensors with a strict, versioned JSON header. Never pickle.
 
 The header is one JSON text under `HEADER_KEY` (several keys would be written in no fixed order):
-`format`, `format_version`, `architecture` and `heads` (list of names).
+`format`, `format_version`, `architecture`, `heads` (list of names) and `property_heads` (name ->
+`PropertyHeadConfig`).
 A file of an older version is brought up by one function per step in `UPGRADES`.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,27 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from atomfm_calc.config import config_to_dict, parse_config
-from atomfm_calc.errors import ConfigError, WeightsError
+from atomfm_calc.errors import ConfigError, WeightsError, listing
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.foundation import FoundationModel
+from atomfm_calc.models.property_heads import PropertyHeadConfig
 
 FORMAT = "atomfm-model"
 HEADER_KEY = "atomfm"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WEIGHTS_FILE = "model.safetensors"
 """Name of the file inside a model folder."""
 
 State = dict[str, Tensor]
 Header = dict[str, Any]
-UPGRADES: dict[int, Callable[[Header, State], tuple[Header, State]]] = {}
+
+
+def _without_property_heads(header: Header, state: State) -> tuple[Header, State]:
+    """Version 1 knew energy heads only."""
+    return {**header, "property_heads": {}}, state
+
+
+UPGRADES: dict[int, Callable[[Header, State], tuple[Header, State]]] = {1: _without_property_heads}
 """From version n to n + 1: header and tensors -> header and tensors."""
 
 
@@ -47,15 +56,15 @@ def save_weights(model: FoundationModel, path: str | Path) -> str:
         "format_version": FORMAT_VERSION,
         "architecture": config_to_dict(model.architecture),
         "heads": list(model.head_names),
+        "property_heads": {
+            name: config_to_dict(config) for name, config in model.property_configs.items()
+        },
     }
     state = {
-        name: (tensor if _is_float64_buffer(name) else tensor.to(torch.float32)).detach().cpu()
+        name: tensor if _is_float64_buffer(name) else tensor.to(torch.float32)
         for name, tensor in model.state_dict().items()
     }
-    tensors = {name: tensor.contiguous() for name, tensor in state.items()}
-    save_file(tensors, path, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
-    Path(path).chmod(0o644)  # safetensors makes it readable by its owner only
-    return sha256_of(path)
+    return write_tensors(path, header, state)
 
 
 def load_weights(path: str | Path, kernel: str = "reference") -> FoundationModel:
@@ -75,9 +84,13 @@ def load_weights(path: str | Path, kernel: str = "reference") -> FoundationModel
     header, state = read_file(path)
     try:
         architecture = parse_config(Architecture, header["architecture"], origin=str(path))
+        properties = {
+            name: parse_config(PropertyHeadConfig, content, origin=f"{path}: {name}")
+            for name, content in header["property_heads"].items()
+        }
+        model = blank_model(architecture, header["heads"], kernel, properties)
     except ConfigError as error:
         raise WeightsError(f"the header is not one of atomfm's: {error}") from error
-    model = blank_model(architecture, header["heads"], kernel)
     expected = model.state_dict()
     missing, extra = sorted(expected.keys() - state.keys()), sorted(state.keys() - expected.keys())
     if missing or extra:
@@ -94,14 +107,46 @@ def load_weights(path: str | Path, kernel: str = "reference") -> FoundationModel
     return model.eval().requires_grad_(False)
 
 
-def blank_model(architecture: Architecture, heads: Sequence[str], kernel: str) -> FoundationModel:
+def blank_model(
+    architecture: Architecture,
+    heads: Sequence[str],
+    kernel: str,
+    properties: Mapping[str, PropertyHeadConfig] | None = None,
+) -> FoundationModel:
     """A model to be filled with weights; torch's random numbers stay where they are."""
     with torch.random.fork_rng(devices=[]):
-        return FoundationModel(architecture, heads, kernel)
+        model = FoundationModel(architecture, heads, kernel)
+        for name, config in (properties or {}).items():
+            model.add_property_head(name, config)
+    return model
 
 
 def read_file(path: str | Path) -> tuple[Header, State]:
     """Header, parsed and brought to `FORMAT_VERSION`, and tensors; WeightsError as above."""
+    content, state = read_tensors(path, FORMAT, FORMAT_VERSION)
+    version, header = content.pop("format_version"), content
+    for step in range(version, FORMAT_VERSION):
+        header, state = UPGRADES[step](header, state)
+    missing = [name for name in ("architecture", "heads", "property_heads") if name not in header]
+    if missing:
+        raise WeightsError(f"{path}: the header is incomplete, it has no {listing(missing)}")
+    return header, state
+
+
+def write_tensors(path: str | Path, header: Header, state: State) -> str:
+    """Write tensors as they are under a JSON header; returns the file's SHA-256."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    save_file(tensors, path, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
+    Path(path).chmod(0o644)  # safetensors makes it readable by its owner only
+    return sha256_of(path)
+
+
+def read_tensors(path: str | Path, expected: str, newest: int) -> tuple[Header, State]:
+    """Header and tensors of a file of the format `expected`, up to version `newest`.
+
+    Raises:
+        WeightsError: no such file, damaged, another format, or a newer version.
+    """
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata = file.metadata() or {}
@@ -111,26 +156,23 @@ def read_file(path: str | Path) -> tuple[Header, State]:
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path} is not a readable safetensors file: {error}") from error
     try:
-        content = json.loads(metadata.get(HEADER_KEY, "{}"))
-        found = content.get("format")
+        header = json.loads(metadata.get(HEADER_KEY, "{}"))
+        found = header.get("format")
     except (AttributeError, ValueError) as error:
         raise WeightsError(f"{path}: the header is not JSON: {error}") from error
-    if found != FORMAT:
+    if found != expected:
         raise WeightsError(
-            f"{path}: format is {found!r}, not {FORMAT!r}; was it written by atomfm?"
+            f"{path}: format is {found!r}, not {expected!r}; was it written by atomfm?"
         )
     try:
-        version = int(content["format_version"])
-        header: Header = {"architecture": content["architecture"], "heads": content["heads"]}
+        header["format_version"] = int(header["format_version"])
     except (KeyError, ValueError) as error:
         raise WeightsError(f"{path}: the header is incomplete: {error}") from error
-    if version > FORMAT_VERSION:
+    if header["format_version"] > newest:
         raise WeightsError(
-            f"{path} has format version {version}; this atomfm reads up to {FORMAT_VERSION}. "
-            "Upgrade atomfm."
+            f"{path} has format version {header['format_version']}; this atomfm reads up to "
+            f"{newest}. Upgrade atomfm."
         )
-    for step in range(version, FORMAT_VERSION):
-        header, state = UPGRADES[step](header, state)
     return header, state
 
 
@@ -144,4 +186,4 @@ def sha256_of(path: str | Path) -> str:
 
 
 def _is_float64_buffer(name: str) -> bool:
-    return name.endswith((".references", ".scale"))
+    return name.endswith((".references", ".offset", ".scale"))

@@ -1,13 +1,14 @@
 """Model cards: what a model and each of its heads are, as data.
 
-A model folder holds `model.safetensors` and `card.yaml`; the card names the SHA-256 of the weights,
-so that neither can be exchanged alone.
+A model folder holds `model.safetensors`, `card.yaml` and, if its heads can be mixed,
+`gate.safetensors`; the card names the SHA-256 of the others, so that none can be exchanged alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import field
 from pathlib import Path
+from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from atomfm_calc.errors import ConfigError, lookup
 
 CARD_FILE = "card.yaml"
 CARD_FORMAT = 1
+PERIODICITIES = ("molecule", "1d", "2d", "3d")
+"""Words for 0 to 3 periodic directions."""
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -67,7 +70,7 @@ class HeadInfo:
     n_structures: dict[str, int]
     """Structures per split: train, validation, test."""
     periodicity: tuple[str, ...]
-    """Of the training structures: "molecule", "1d", "2d", "3d"."""
+    """Of the training structures, words of `PERIODICITIES`."""
     charges: tuple[int, ...] = (0,)
     """Total charges seen, e."""
     multiplicities: tuple[int, ...] = (1,)
@@ -84,6 +87,40 @@ class HeadInfo:
     """Uses that were checked."""
     not_for: tuple[str, ...] = ()
     """Uses that will fail."""
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class PropertyInfo:
+    """What one property head is: the property, its data, coverage, errors."""
+
+    title: str
+    """One line."""
+    level: Literal["structure", "atom"]
+    """One value per structure or per atom."""
+    unit: str
+    """Of the value; "1" for pure numbers and classes."""
+    classes: tuple[str, ...] = ()
+    """Names of the classes, whose probabilities are predicted; empty: a number."""
+    theory: str
+    """Functional or method, basis, dispersion."""
+    code: str
+    """Program that made the labels."""
+    data: str
+    """Data set and where it comes from."""
+    source: str
+    """Paper, DOI or address of the data set."""
+    licence: str
+    """Licence of the data."""
+    elements: dict[str, int]
+    """Training structures that contain each element."""
+    n_structures: dict[str, int]
+    """Structures per split: train, validation, test."""
+    periodicity: tuple[str, ...]
+    """Of the training structures: "molecule", "1d", "2d", "3d"."""
+    split: str
+    """How the test structures were held out."""
+    test_errors: dict[str, float] = field(default_factory=dict)
+    """Metric with its unit -> value on the held-out structures."""
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -106,12 +143,16 @@ class ModelCard:
     """How to cite it."""
     weights_sha256: str
     """SHA-256 of `model.safetensors`."""
+    gate_sha256: str | None = None
+    """SHA-256 of `gate.safetensors`, the weights of the heads in a mixture; None: there is none."""
     default_head: str
-    """The head of `FoundationCalc(name)`."""
+    """The head of `FoundationCalc(name)`; empty if the model has property heads only."""
     default_head_reason: str
     """Why that one."""
     heads: dict[str, HeadInfo]
     """By name, in the order of the model's head indices."""
+    properties: dict[str, PropertyInfo] = field(default_factory=dict)
+    """By name: what `predict_many(..., properties=[...])` can be asked for."""
     commands: tuple[str, ...] = ()
     """The commands that made the weights and the figures on this card."""
     measured: dict[str, str] = field(default_factory=dict)
@@ -122,7 +163,8 @@ class ModelCard:
             raise ConfigError(
                 f"card format {self.card_format}; this atomfm reads {CARD_FORMAT}. Upgrade atomfm."
             )
-        lookup(self.heads, self.default_head, "default head", self.name)
+        if self.heads or not self.properties:
+            lookup(self.heads, self.default_head, "default head", self.name)
 
     @property
     def label(self) -> str:
@@ -132,6 +174,10 @@ class ModelCard:
     def head(self, name: str) -> HeadInfo:
         """The card of a head; UnknownNameError lists what there is."""
         return lookup(self.heads, name, "head", self.name)
+
+    def property_info(self, name: str) -> PropertyInfo:
+        """The card of a property; UnknownNameError lists what there is."""
+        return lookup(self.properties, name, "property", self.name)
 
 
 def load_card(path: str | Path) -> ModelCard:

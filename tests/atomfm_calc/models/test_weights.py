@@ -26,7 +26,7 @@ def _rewrite(
 ) -> None:
     """Write the file again with other header entries (None: removed) or tensors."""
     state = load_file(path)
-    content = {"format": "atomfm-model", "format_version": 1, **read_file(path)[0]}
+    content = {"format": "atomfm-model", "format_version": weights.FORMAT_VERSION, **read_file(path)[0]}
     content = {k: v for k, v in (content | (header or {})).items() if v is not None}
     state = {k: v for k, v in (state | tensors).items() if k != drop}
     save_file(state, path, metadata={"atomfm": json.dumps(content)})
@@ -68,7 +68,7 @@ def test_the_digest_is_that_of_the_file_and_the_kernel_is_chosen_at_loading(path
     [
         ({"format": "somebody-else"}, "format is 'somebody-else', not 'atomfm-model'"),
         ({"format": None}, "format is None"),
-        ({"format_version": 99}, "format version 99; this atomfm reads up to 1. Upgrade"),
+        ({"format_version": 99}, "format version 99; this atomfm reads up to 2. Upgrade"),
         ({"format_version": "one"}, "the header is incomplete"),
         ({"heads": None}, "the header is incomplete"),
         ({"architecture": {"backbone": "painn", "deep": True}}, "unknown key 'deep'"),
@@ -130,8 +130,9 @@ def test_an_older_file_goes_through_every_upgrade(
             name.replace("heads.b.", "heads.new."): tensor for name, tensor in state.items()
         }
 
-    monkeypatch.setattr(weights, "FORMAT_VERSION", 2)
-    monkeypatch.setitem(weights.UPGRADES, 1, rename)
+    newest = weights.FORMAT_VERSION
+    monkeypatch.setattr(weights, "FORMAT_VERSION", newest + 1)
+    monkeypatch.setitem(weights.UPGRADES, newest, rename)
     assert load_weights(path).head_names == ("a", "new")
 
 
