@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from tests.house.sources import ROOT, python_files
 
 OPTIONAL = {
+    "mace": ("atomfm_calc/models/mace.py", "atomfm_calc/models/mace_blocks.py"),
+    "torch_geometric": ("atomfm_calc/models/schnet.py", "atomfm_calc/models/dimenet.py"),
     "torch_sim": ("atomfm_calc/calculators/torchsim.py",),
     "triton": ("atomfm_calc/kernels/cuda.py", "atomfm_calc/kernels/cuda_programs.py"),
 }
