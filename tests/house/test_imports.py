@@ -65,8 +65,11 @@ DOORS: dict[str, tuple[str, ...]] = {
     ),
     "adios2": ("training/shards/",),
     "torch_geometric": (
+        "atomfm_calc/models/schnet.py", "atomfm_calc/models/dimenet.py",
         "training/data/pyg.py", "tests/training/data/test_pyg.py", "benchmarks/hydragnn_step.py",
     ),
+    "e3nn": ("atomfm_calc/models/mace_blocks.py", "benchmarks/"),
+    "mace": ("atomfm_calc/models/mace_blocks.py", "benchmarks/"),
     "hydragnn": ("benchmarks/hydragnn_step.py",),
     "lmdb": ("training/datasets/readers/ase_database.py", "tests/"),
     "ase_db_backends": ("training/datasets/readers/ase_database.py",),
