@@ -9,6 +9,7 @@ from torch import nn
 from atomfm_calc.errors import lookup
 from atomfm_calc.kernels import find_kernel
 from atomfm_calc.models.architecture import Architecture
+from atomfm_calc.models.hydra_painn import HydraPainn
 from atomfm_calc.models.painn import Painn
 
 
@@ -16,8 +17,16 @@ def _build_painn(architecture: Architecture, kernel: str) -> nn.Module:
     return Painn(architecture.painn, find_kernel(kernel))
 
 
-BACKBONES: dict[str, Callable[[Architecture, str], nn.Module]] = {"painn": _build_painn}
-"""Graph -> `AtomFeatures`; a backbone has the attributes `n_features` and `cutoff` (Å)."""
+def _build_hydra_painn(architecture: Architecture, kernel: str) -> nn.Module:
+    return HydraPainn(architecture.hydra_painn, find_kernel(kernel))
+
+
+BACKBONES: dict[str, Callable[[Architecture, str], nn.Module]] = {
+    "painn": _build_painn,
+    "hydra_painn": _build_hydra_painn,
+}
+"""Graph -> `AtomFeatures`; a backbone has the attributes `n_features`, `cutoff` (Å) and `pools`
+(whether energy heads read pooled features, so that atoms have no energies)."""
 
 
 def build_backbone(architecture: Architecture, kernel: str = "reference") -> nn.Module:

@@ -35,6 +35,43 @@ class PainnConfig:
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
+class HydraPainnConfig:
+    """Sizes and choices of HydraGNN's PaiNN, as a checkpoint of it says."""
+
+    n_features: int = 128
+    """H, scalar features per atom behind the first layer; there are H vectors too."""
+    n_layers: int = 4
+    """Message, update and output blocks."""
+    n_radial: int = 6
+    """Radial basis functions."""
+    cutoff: float = 5.0
+    """Å"""
+    activation: Literal[
+        "relu", "silu", "selu", "prelu", "elu", "lrelu_01", "lrelu_025", "lrelu_05", "sigmoid"
+    ] = "relu"
+    """Behind every layer, and in conditioning and heads."""
+    conditioning: Literal["none", "concat_node", "film", "fuse_pool"] = "concat_node"
+    """Where total charge and multiplicity enter: nowhere, into the atoms' features by a linear
+    layer or by scale and shift, or into the pooled features."""
+    pooling: Literal["add", "mean", "max"] = "add"
+    """How the features of the atoms become those of the structure."""
+    biased_vectors: bool = False
+    """Whether linear layers of vectors have a bias, as in HydraGNN v5.0: energies then depend on
+    the orientation."""
+    max_neighbors: int | None = None
+    """Atoms that each atom sends messages to, the nearest ones; None: all within the cutoff."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_features", "n_layers", "n_radial"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if not self.cutoff > 0.0:
+            raise ConfigError(f"cutoff is {self.cutoff} Å; it must be above 0")
+        if self.max_neighbors is not None and self.max_neighbors < 1:
+            raise ConfigError(f"max_neighbors is {self.max_neighbors}; it must be at least 1")
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
 class EnergyHeadConfig:
     """Sizes of one energy head."""
 
@@ -50,7 +87,16 @@ class Architecture:
     """Key of `BACKBONES`."""
     painn: PainnConfig = field(default_factory=PainnConfig)
     """Sizes, used when `backbone` is "painn"."""
+    hydra_painn: HydraPainnConfig = field(default_factory=HydraPainnConfig)
+    """Sizes, used when `backbone` is "hydra_painn"."""
     head: EnergyHeadConfig = field(default_factory=EnergyHeadConfig)
     """Sizes of every energy head."""
+    own_heads: dict[str, EnergyHeadConfig] = field(default_factory=dict)
+    """Sizes of energy heads that differ from `head`, by name."""
     repulsion: Literal["none", "zbl"] = "zbl"
     """Pair repulsion added to every head at short range."""
+
+    @property
+    def sizes(self) -> PainnConfig | HydraPainnConfig:
+        """Sizes of the backbone in use."""
+        return self.hydra_painn if self.backbone == "hydra_painn" else self.painn

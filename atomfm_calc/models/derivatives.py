@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from atomfm_calc.errors import DataError, PropertyError, lookup
-from atomfm_calc.graph import AtomicGraph, sum_to_structures, volumes
+from atomfm_calc.graph import AtomicGraph, volumes
 from atomfm_calc.models.foundation import Energy, EnergyFunction, FoundationModel
 
 WANTED: dict[str, str] = {
@@ -116,28 +116,25 @@ def _derive_heads(
 ) -> dict[str, Prediction]:
     """Slopes of all heads by the features at once, then one backward pass each from there."""
     moved, variables = _with_variables(graph, want)
-    scalars = model.features(moved).scalars
-    # a copy of the features per head, so that one pass tells the slopes of the heads apart
-    own = scalars.detach().expand(len(heads), -1, -1).requires_grad_(True)  # [H, N, F]
-    atoms = model.head_energies(own, graph.atomic_numbers, heads)  # [H, N]
-    (slopes,) = torch.autograd.grad(atoms.sum(), own)
+    descriptors = model.descriptors(moved)
     inputs = list(variables.values())
     repulsion = model.repulsion_energies(moved)
     common = [torch.zeros_like(variable) for variable in inputs]
+    # a copy of the features per head, so that one pass tells the slopes of the heads apart
+    own = descriptors.detach().expand(len(heads), -1, -1).requires_grad_(True)  # [H, N or S, F]
+    energies = model.read(own, graph, heads, None if repulsion is None else repulsion.detach())
+    totals = torch.stack([energy.structures for energy in energies.values()])  # [H, S]
+    (slopes,) = torch.autograd.grad(totals.sum(), own)
     if repulsion is not None:
-        atoms = atoms + repulsion
         common = list(
             torch.autograd.grad(repulsion.sum(), inputs, retain_graph=True, materialize_grads=True)
         )
-    atoms = atoms.detach()
-    totals = sum_to_structures(atoms.T, graph).T  # [H, S]
     result = {}
-    for head, total, energies, slope in zip(heads, totals, atoms, slopes, strict=True):
+    for (head, energy), slope in zip(energies.items(), slopes, strict=True):
         through_network = torch.autograd.grad(
-            scalars, inputs, slope, retain_graph=head != heads[-1], materialize_grads=True
+            descriptors, inputs, slope, retain_graph=head != heads[-1], materialize_grads=True
         )
         gradients = [part + rest for part, rest in zip(through_network, common, strict=True)]
-        energy = Energy(structures=total, atoms=energies)
         result[head] = _detached(_as_prediction(energy, gradients, graph, want))
     return result
 

@@ -16,6 +16,7 @@ from atomfm_calc.models import build_backbone
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.heads import EnergyHead
 from atomfm_calc.models.painn import AtomFeatures
+from atomfm_calc.models.pooled_heads import PooledEnergyHead, read_pooled
 from atomfm_calc.models.property_heads import (
     PropertyHead,
     PropertyHeadConfig,
@@ -78,6 +79,11 @@ class FoundationModel(nn.Module):
         return tuple(self.heads)
 
     @property
+    def pools(self) -> bool:
+        """Whether heads read pooled features of structures, so that atoms have no energies."""
+        return bool(getattr(self.backbone, "pools", False))
+
+    @property
     def cutoff(self) -> float:
         """Radius within which atoms are neighbors, Å."""
         return float(cast(float, self.backbone.cutoff))
@@ -101,7 +107,12 @@ class FoundationModel(nn.Module):
         if name in self.heads:
             raise ConfigError(f"there already is a head {name!r}; choose another name")
         n_features = int(cast(int, self.backbone.n_features))
-        head = EnergyHead(n_features, self.architecture.head)
+        sizes = self.architecture.own_heads.get(name, self.architecture.head)
+        head = (
+            PooledEnergyHead(n_features, sizes, self.architecture.hydra_painn.activation)
+            if self.pools
+            else EnergyHead(n_features, sizes)
+        )
         self.heads[name] = head
         return head
 
@@ -170,13 +181,43 @@ class FoundationModel(nn.Module):
         """Energies according to several heads, by name, from one backbone pass."""
         names = tuple(dict.fromkeys(heads))
         self._members(names)  # an unknown name is told before anything is computed
-        atoms = self.head_energies(self.features(graph).scalars, graph.atomic_numbers, names)
         repulsion = self.repulsion_energies(graph)
+        return self.read(self.descriptors(graph), graph, names, repulsion)
+
+    def descriptors(self, graph: AtomicGraph) -> Tensor:
+        """What energy heads read: features of atoms [N, F], or pooled ones [S, F]."""
+        features = self.features(graph)
+        return features.scalars if features.pooled is None else features.pooled
+
+    def read(
+        self,
+        descriptors: Tensor,
+        graph: AtomicGraph,
+        heads: Sequence[str],
+        repulsion: Tensor | None,
+    ) -> dict[str, Energy]:
+        """Energies that several heads make of given descriptors, by name.
+
+        Args:
+            descriptors: from `descriptors`, or [H, ...] to differentiate each head by its own copy.
+            graph: S structures.
+            heads: H names.
+            repulsion: from `repulsion_energies`; is added.
+
+        Raises:
+            ConfigError, UnknownNameError: no head is named, or there is none of that name.
+        """
+        if self.pools:
+            totals = read_pooled(self._members(heads), descriptors, graph)  # [H, S]
+            if repulsion is not None:
+                totals = totals + sum_to_structures(repulsion, graph)
+            return {name: Energy(total, None) for name, total in zip(heads, totals, strict=True)}
+        atoms = self.head_energies(descriptors, graph.atomic_numbers, heads)
         atoms = atoms if repulsion is None else atoms + repulsion
         totals = sum_to_structures(atoms.T, graph).T  # [H, S]
         return {
             name: Energy(structures=total, atoms=energies)
-            for name, total, energies in zip(names, totals, atoms, strict=True)
+            for name, total, energies in zip(heads, totals, atoms, strict=True)
         }
 
     def head_energies(
@@ -241,10 +282,14 @@ class FoundationModel(nn.Module):
                 f"weights have shape {tuple(weights.shape)}; {graph.n_structures} structures and "
                 f"{len(names)} heads need {allowed[0]}, or {allowed[1]} for the same everywhere"
             )
-        energies = self.head_energies(self.features(graph).scalars, graph.atomic_numbers, names)
-        repulsion = self.repulsion_energies(graph)
+        descriptors, repulsion = self.descriptors(graph), self.repulsion_energies(graph)
+        of_structure = weights.to(torch.float64).expand(graph.n_structures, -1)  # [S, H]
+        if self.pools:
+            of_heads = self.read(descriptors, graph, names, repulsion)
+            totals = torch.stack([of_heads[name].structures for name in names], dim=1)  # [S, H]
+            return Energy(structures=(of_structure * totals).sum(dim=1), atoms=None)
+        energies = self.head_energies(descriptors, graph.atomic_numbers, names)
         energies = energies if repulsion is None else energies + repulsion  # [H, N]
-        of_structure = weights.to(torch.float64).expand(graph.n_structures, -1)
         atoms = (of_structure.index_select(0, graph.batch) * energies.T).sum(dim=1)
         return Energy(structures=sum_to_structures(atoms, graph), atoms=atoms)
 
@@ -268,14 +313,17 @@ class FoundationModel(nn.Module):
             graph: S structures.
             head_index: [S] int64, positions in `head_names`.
         """
-        scalars = self.features(graph).scalars
+        scalars, repulsion = self.descriptors(graph), self.repulsion_energies(graph)
+        if self.pools:
+            of_heads = self.read(scalars, graph, self.head_names, repulsion).values()
+            totals = torch.stack([energy.structures for energy in of_heads])  # [H, S]
+            return Energy(structures=totals.gather(0, head_index[None])[0], atoms=None)
         head_of_atom = head_index.index_select(0, graph.batch)
         atoms = torch.zeros(len(scalars), dtype=torch.float64, device=scalars.device)
         for index, head in enumerate(self.heads.values()):
             members = (head_of_atom == index).nonzero()[:, 0]
             energies = head(scalars.index_select(0, members), graph.atomic_numbers[members])
             atoms = atoms.index_add(0, members, energies)
-        repulsion = self.repulsion_energies(graph)
         atoms = atoms if repulsion is None else atoms + repulsion
         return Energy(structures=sum_to_structures(atoms, graph), atoms=atoms)
 

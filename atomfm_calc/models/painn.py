@@ -38,6 +38,8 @@ class AtomFeatures(NamedTuple):
     """[N, F]"""
     vectors: Tensor | None
     """[N, 3, F]; None for invariant backbones"""
+    pooled: Tensor | None = None
+    """[S, F], what energy heads read in place of `scalars` where the backbone pools"""
 
 
 class Edges(NamedTuple):
@@ -159,6 +161,8 @@ class Update(nn.Module):
 
 class Painn(nn.Module):
     """Figure 2a: element embedding, then alternating messages and updates."""
+
+    pools = False
 
     def __init__(self, config: PainnConfig, kernel: Kernel) -> None:
         """`kernel` is an entry of `KERNELS`."""

@@ -61,10 +61,10 @@ def test_the_order_of_structures_in_a_batch_does_not_matter(
 
 @pytest.mark.parametrize("name", ["lone atom", "water", "ammonium", "hydroxide", "oxygen triplet"])
 def test_far_copies_have_the_energy_of_one_times_their_number(
-    model: FoundationModel, name: str, tolerance: Tolerances
+    extensive_model: FoundationModel, name: str, tolerance: Tolerances
 ) -> None:
     sample = STRUCTURES[name]
-    one, three = evaluate(model, sample), evaluate(model, far_copies(sample, 3))
+    one, three = evaluate(extensive_model, sample), evaluate(extensive_model, far_copies(sample, 3))
     assert_close(three.energy, 3 * one.energy, 3 * tolerance.energy_eV)
     assert_close(three.forces, one.forces.repeat(3, 1), tolerance.forces)
 
@@ -77,9 +77,11 @@ def test_a_charge_is_shared_by_far_molecules_but_their_neighbors_stay_apart(
     assert torch.equal(evaluate(model, pair).energy, evaluate(model, nearer).energy)
 
 
-def test_atom_energies_add_up_to_the_energy(model: FoundationModel, tolerance: Tolerances) -> None:
-    graph = graph_of(model, *STRUCTURES.values())
-    result = predict(model.energy_of(HEADS[0]), graph, ["energy"])
+def test_atom_energies_add_up_to_the_energy(
+    extensive_model: FoundationModel, tolerance: Tolerances
+) -> None:
+    graph = graph_of(extensive_model, *STRUCTURES.values())
+    result = predict(extensive_model.energy_of(HEADS[0]), graph, ["energy"])
     for index, energy in enumerate(result.energy):
         assert_close(result.atom_energies[graph.batch == index].sum(), energy, tolerance.energy_eV)
 
@@ -123,11 +125,14 @@ def test_a_prediction_leaves_graph_and_model_as_they_were(model: FoundationModel
 
 
 def test_moving_one_of_two_far_molecules_leaves_the_forces_on_the_other(
-    model: FoundationModel, tolerance: Tolerances
+    extensive_model: FoundationModel, tolerance: Tolerances
 ) -> None:
     water = STRUCTURES["water"]
     pair = far_copies(water, 2)
     change = np.vstack([np.zeros((3, 3)), np.random.default_rng(1).normal(0, 0.1, (3, 3))])
-    before, after = evaluate(model, pair), evaluate(model, translate(pair, change))
+    before, after = (
+        evaluate(extensive_model, pair),
+        evaluate(extensive_model, translate(pair, change)),
+    )
     assert_close(after.forces[:3], before.forces[:3], tolerance.forces)
     assert (after.forces[3:] - before.forces[3:]).abs().max() > 1e-3

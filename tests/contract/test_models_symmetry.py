@@ -115,13 +115,16 @@ def test_the_lattice_vector_of_an_open_direction_has_no_effect(
     ],
 )
 def test_energy_of_a_supercell_is_a_multiple(
-    model: FoundationModel, name: str, repeats: tuple[int, int, int], tolerance: Tolerances
+    extensive_model: FoundationModel,
+    name: str,
+    repeats: tuple[int, int, int],
+    tolerance: Tolerances,
 ) -> None:
     sample = STRUCTURES[name]
     n_copies = int(np.prod(repeats))
     want = wanted(sample)
-    one = evaluate(model, sample, want=want)
-    many = evaluate(model, supercell(sample, repeats), want=want)
+    one = evaluate(extensive_model, sample, want=want)
+    many = evaluate(extensive_model, supercell(sample, repeats), want=want)
     assert_close(many.energy, n_copies * one.energy, n_copies * tolerance.energy_eV)
     assert_close(many.forces, one.forces.repeat(n_copies, 1), tolerance.forces)
     if "stress" in want:
