@@ -20,7 +20,7 @@ from atomfm_calc.registry.catalog import LoadedModel
 
 
 @overload
-def predict_many(
+def predict_many(  # noqa: D418
     structures: Iterable[Atoms],
     model: str | Path | LoadedModel = ...,
     settings: CalculatorSettings | None = ...,
@@ -34,7 +34,7 @@ def predict_many(
 
 
 @overload
-def predict_many(
+def predict_many(  # noqa: D418
     structures: Iterable[Atoms],
     model: str | Path | LoadedModel = ...,
     settings: CalculatorSettings | None = ...,
@@ -95,7 +95,7 @@ def predict_many(
 
 
 @overload
-def iterate_results(
+def iterate_results(  # noqa: D418
     evaluator: Evaluator,
     structures: Iterable[Atoms],
     *,
@@ -108,7 +108,7 @@ def iterate_results(
 
 
 @overload
-def iterate_results(
+def iterate_results(  # noqa: D418
     evaluator: Evaluator,
     structures: Iterable[Atoms],
     *,
