@@ -85,7 +85,8 @@ def joined(parts: Sequence[HeadErrors]) -> HeadErrors:
     """The errors of several ranks together, whichever heads each of them has."""
     total = HeadErrors(list(dict.fromkeys(name for part in parts for name in part.heads)))
     for part in parts:
-        rows = torch.tensor([total.heads.index(name) for name in part.heads])
+        places = [total.heads.index(name) for name in part.heads]
+        rows = torch.tensor(places, dtype=torch.int64)
         for name in _FACTORS:
             total._sums[name].index_add_(0, rows, part._sums[name])
             total._counts[name].index_add_(0, rows, part._counts[name])
@@ -210,7 +211,7 @@ def move(
         place_of_head: [heads of the run] place of each among the model's; None: the same.
     """
     head = batch.head
-    if place_of_head is not None:
+    if place_of_head is not None and len(place_of_head):
         head = torch.where(head < 0, head, place_of_head[head.clamp(min=0)])
     return MovedBatch(
         graph=batch.graph.to(device, dtype),

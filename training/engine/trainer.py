@@ -335,7 +335,7 @@ class Trainer:
         total = dict.fromkeys(self.run.heads, 0)
         for part in self.strategy.gather(dict(self.loader.samples_seen)):
             for name, count in part.items():
-                total[name] += count
+                total[name] = total.get(name, 0) + count
         return total
 
     def _log(
