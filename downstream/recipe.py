@@ -137,13 +137,13 @@ class Split:
     `n_folds` parts; published: the folds of the source (`read_folds`)."""
     test_fraction: float = 0.2
     """Of the structures; random, composition, group."""
-    validation_fraction: float = 0.1
-    """Of the training structures, to stop early by; 4 at least, of which training gets none."""
+    validation_fraction: float = 0.15
+    """Of the training structures, to stop early by; 2 at least, which are not trained on."""
     n_folds: int = 5
     """k-fold."""
     seed: int = 0
     """Of the division; another one is another test set."""
-    max_test: int | None = None
+    max_test: int | None = 500
     """Test on a random part of the held-out structures only; None: on all."""
 
     def __post_init__(self) -> None:
@@ -205,6 +205,8 @@ class Schedule:
     """Of the heads."""
     weight_decay: float = 1e-3
     """Of matrices."""
+    clip_norm: float = 10.0
+    """Largest norm of the gradient."""
     ema_decay: float = 0.98
     """Of the averaged weights that are validated and kept."""
     limits: BatchLimits = field(default_factory=lambda: BatchLimits(max_structures=512))

@@ -50,7 +50,13 @@ RECIPES: dict[str, RecipeEntry] = {
     "oqmd": RecipeEntry(folder="oqmd"),
     "abc3": RecipeEntry(folder="abc3"),
     "materials-project": RecipeEntry(folder="materials_project"),
+    "slice-perovskites": RecipeEntry(folder="slice_perovskites"),
+    "slice-log-kvrh": RecipeEntry(folder="slice_log_kvrh"),
+    "slice-log-gvrh": RecipeEntry(folder="slice_log_gvrh"),
+    "slice-metals": RecipeEntry(folder="slice_metals"),
+    "slice-organics": RecipeEntry(folder="slice_organics"),
+    "slice-qm9": RecipeEntry(folder="slice_qm9"),
     "own-extxyz": RecipeEntry(folder="own_extxyz"),
 }
-"""Name -> folder. A user's own data needs no entry: `run FOLDER` takes any folder with these
-files, and a recipe with a section `own` needs no `data.py`."""
+"""Name -> folder. A user's own data needs neither entry nor `data.py`: `run FOLDER` takes any
+folder whose `recipe.yaml` has a section `own`."""
