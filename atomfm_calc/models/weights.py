@@ -44,12 +44,15 @@ UPGRADES: dict[int, Callable[[Header, State], tuple[Header, State]]] = {1: _with
 """From version n to n + 1: header and tensors -> header and tensors."""
 
 
-def save_weights(model: FoundationModel, path: str | Path) -> str:
-    """Write the model, weights in float32 and references in float64; returns the file's SHA-256.
+def save_weights(
+    model: FoundationModel, path: str | Path, dtype: torch.dtype = torch.float32
+) -> str:
+    """Write the model, references in float64; returns the file's SHA-256.
 
     Args:
         model: is not changed.
         path: the file to write, usually `folder / WEIGHTS_FILE`.
+        dtype: of the weights in the file; float64 for those that someone else published so.
     """
     header = {
         "format": FORMAT,
@@ -61,7 +64,7 @@ def save_weights(model: FoundationModel, path: str | Path) -> str:
         },
     }
     state = {
-        name: tensor if _is_float64_buffer(name) else tensor.to(torch.float32)
+        name: tensor if _is_float64_buffer(name) else tensor.to(dtype)
         for name, tensor in model.state_dict().items()
     }
     return write_tensors(path, header, state)
@@ -75,7 +78,8 @@ def load_weights(path: str | Path, kernel: str = "reference") -> FoundationModel
         kernel: key of `KERNELS`.
 
     Returns:
-        the model on the CPU, in float32 (references float64), in evaluation mode, frozen.
+        the model on the CPU, in the precision of the file (references float64), in evaluation mode,
+        frozen.
 
     Raises:
         WeightsError: no such file, damaged, another format, a newer version, or tensors that do not
@@ -103,7 +107,8 @@ def load_weights(path: str | Path, kernel: str = "reference") -> FoundationModel
             )
         if not torch.isfinite(tensor).all():
             raise WeightsError(f"{path}: {name} holds values that are not finite")
-    model.load_state_dict(state)
+    name, _ = next(model.named_parameters())
+    model.to(state[name].dtype).load_state_dict(state)
     return model.eval().requires_grad_(False)
 
 

@@ -66,7 +66,9 @@ class HeadInfo:
     licence: str
     """Licence of the data."""
     elements: dict[str, int]
-    """Training structures that contain each element."""
+    """Training structures that contain each element; 1 where only that there are some is known."""
+    elements_known: bool = True
+    """False: nobody says which elements were seen, so that none is refused."""
     n_structures: dict[str, int]
     """Structures per split: train, validation, test."""
     periodicity: tuple[str, ...]

@@ -20,7 +20,9 @@ def symbols_of(sample: Sample) -> list[str]:
 
 
 def unseen_elements(info: HeadInfo, symbols: Iterable[str]) -> list[str]:
-    """Those of the elements that no training structure of a head contained."""
+    """Those of the elements that no training structure of a head contained, as far as is known."""
+    if not info.elements_known:
+        return []
     return [symbol for symbol in symbols if not info.elements.get(symbol)]
 
 
