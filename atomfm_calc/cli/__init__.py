@@ -14,6 +14,7 @@ from atomfm_calc.cli.doctor import doctor
 from atomfm_calc.cli.models import models_app
 from atomfm_calc.cli.predict import predict
 from atomfm_calc.cli.run import run_app
+from atomfm_calc.cli.screen import screen_app
 
 app = typer.Typer(
     name="atomfm",
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.add_typer(models_app, name="models")
 app.command()(predict)
 app.add_typer(run_app, name="run")
+app.add_typer(screen_app, name="screen")
 app.command()(doctor)
 
 

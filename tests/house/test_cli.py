@@ -20,6 +20,9 @@ COMMANDS: dict[str, set[str]] = {
     "atomfm models list": set(),
     "atomfm models show": {"name", "--head"},
     "atomfm models verify": {"name"},
+    "atomfm models import-hydragnn": {
+        *("run", "--out", "--head-names", "--card", "--references", "--neighbors"),
+    },
     "atomfm predict": {"file", "--out", *CALCULATOR},
     "atomfm run": set(),
     "atomfm run relax": {
@@ -30,6 +33,11 @@ COMMANDS: dict[str, set[str]] = {
         *("file", "--ensemble", "--temperature-K", "--timestep-fs", "--steps"),
         *("--record-every", "--seed", "--resume"),
         *(PLACE | CALCULATOR),
+    },
+    "atomfm screen": set(),
+    "atomfm screen run": {
+        *("what", "--out", "--model", "--head", "--forces", "--device", "--dtype"),
+        *("--allow-unseen-elements", "--rank", "--ranks", "--mpi"),
     },
     "atomfm doctor": set(),
 }

@@ -61,9 +61,16 @@ DOORS: dict[str, tuple[str, ...]] = {
     "torch.distributed": ("training/parallel/",),
     "mpi4py": (
         "training/data/store.py", "training/shards/ranks.py", "training/parallel/process.py",
-        "tests/mpi/",
+        "atomfm_calc/screening/team.py", "tests/mpi/",
     ),
-    "adios2": ("training/shards/",),
+    "adios2": (
+        "training/shards/", "atomfm_calc/screening/sinks/adios2.py",
+        "atomfm_calc/screening/readers/shards.py",
+    ),
+    "pyarrow": (
+        "atomfm_calc/screening/sinks/parquet.py", "atomfm_calc/screening/readers/table.py",
+        "tests/",
+    ),
     "torch_geometric": (
         "atomfm_calc/models/schnet.py", "atomfm_calc/models/dimenet.py",
         "training/data/pyg.py", "tests/training/data/test_pyg.py", "benchmarks/hydragnn_step.py",
@@ -71,7 +78,10 @@ DOORS: dict[str, tuple[str, ...]] = {
     "e3nn": ("atomfm_calc/models/mace_blocks.py", "benchmarks/"),
     "mace": ("atomfm_calc/models/mace_blocks.py", "benchmarks/"),
     "hydragnn": ("benchmarks/hydragnn_step.py",),
-    "lmdb": ("training/datasets/readers/ase_database.py", "tests/"),
+    "lmdb": (
+        "training/datasets/readers/ase_database.py",
+        "atomfm_calc/screening/readers/ase_database.py", "tests/",
+    ),
     "ase_db_backends": ("training/datasets/readers/ase_database.py",),
     "h5py": ("training/datasets/readers/hdf5.py", "tests/", "benchmarks/"),
     "ijson": ("training/datasets/readers/json_entries.py",),
@@ -88,12 +98,13 @@ DOORS: dict[str, tuple[str, ...]] = {
     "typer": ("atomfm_calc/cli/", "training/", "tests/"),
     "ase.Atoms": (
         "atomfm_calc/convert.py", "atomfm_calc/calculators/", "atomfm_calc/workflows/",
-        "atomfm_calc/cli/", "training/collection/", "training/datasets/readers/",
-        "tests/", "tutorials/", "benchmarks/", "docs/",
+        "atomfm_calc/screening/", "atomfm_calc/cli/", "training/collection/",
+        "training/datasets/readers/", "tests/", "tutorials/", "benchmarks/", "docs/",
     ),
     "ase.io": (
-        "atomfm_calc/workflows/", "atomfm_calc/cli/", "training/collection/",
-        "training/datasets/readers/", "tests/", "tutorials/", "benchmarks/", "docs/",
+        "atomfm_calc/workflows/", "atomfm_calc/screening/", "atomfm_calc/cli/",
+        "training/collection/", "training/datasets/readers/", "tests/", "tutorials/",
+        "benchmarks/", "docs/",
     ),
 }  # fmt: skip
 """The files that may import a heavy dependency, or speak ASE's structures."""

@@ -1,0 +1,119 @@
+"""`atomfm screen`: any number of structures through a model, resumable, into tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from atomfm_calc.cli.options import (
+    DEFAULT_MODEL,
+    DeviceOption,
+    DtypeOption,
+    ModelOption,
+    UnseenOption,
+)
+
+if TYPE_CHECKING:
+    from atomfm_calc.screening.campaign import Campaign
+    from atomfm_calc.screening.team import Team
+
+CONFIG_ENDINGS = (".yaml", ".yml")
+
+
+class RunByDefault(TyperGroup):
+    """`atomfm screen INPUT ...` is short for `atomfm screen run INPUT ...`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put the name of the command where it was left out."""
+        if args and args[0] not in (*self.commands, "--help"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+screen_app = typer.Typer(
+    cls=RunByDefault,
+    help="Screen candidates; `atomfm screen INPUT --out DIR` is short for `run`.",
+    no_args_is_help=True,
+)
+
+WhatArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="A campaign (.yaml) and section.key=value changes, or files and folders of structures."
+    ),
+]
+FolderOption = Annotated[
+    Path, typer.Option("--out", help="Folder of the results; a run that was stopped goes on there.")
+]
+RankOption = Annotated[int, typer.Option("--rank", help="Number of this process, from 0.")]
+RanksOption = Annotated[int, typer.Option("--ranks", help="Processes that work together.")]
+MpiOption = Annotated[
+    bool, typer.Option("--mpi", help="Ask MPI for rank and ranks (mpiexec, srun).")
+]
+HeadsOption = Annotated[
+    str | None, typer.Option("--head", help="A head, several with commas, or all.")
+]
+
+
+@screen_app.command("run")
+def run_command(
+    what: WhatArgument,
+    out: FolderOption,
+    model: ModelOption = DEFAULT_MODEL,
+    head: HeadsOption = None,
+    forces: Annotated[bool, typer.Option("--forces", help="Forces of the first head.")] = False,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "float32",
+    allow_unseen_elements: UnseenOption = False,
+    rank: RankOption = 0,
+    ranks: RanksOption = 1,
+    mpi: MpiOption = False,
+) -> None:
+    """Evaluate all candidates; start the same command again to go on after a stop."""
+    from atomfm_calc.screening.drive import run_campaign
+    from atomfm_calc.screening.progress import Progress
+
+    options = {
+        "model": model, "head": head, "forces": forces, "device": device, "dtype": dtype,
+        "allow_unseen_elements": allow_unseen_elements,
+    }  # fmt: skip
+    campaign = _campaign(what, options)
+    team = _team(rank, ranks, mpi)
+    progress = Progress(team)
+    run_campaign(campaign, out, team, progress.report)
+    if team.rank == 0:
+        typer.echo(progress.summary(out))
+
+
+def _team(rank: int, ranks: int, mpi: bool) -> Team:
+    from atomfm_calc.screening.team import Team, mpi_team
+
+    return mpi_team() if mpi else Team(rank=rank, ranks=ranks)
+
+
+def _campaign(what: list[str], options: dict[str, Any]) -> Campaign:
+    """The campaign of a file, or one stage on the structures of files.
+
+    Raises:
+        ConfigError: options beside a campaign file, which has keys for them.
+    """
+    from atomfm_calc.config import load_config, parse_config
+    from atomfm_calc.errors import ConfigError
+    from atomfm_calc.screening.campaign import Campaign
+
+    first, *rest = what
+    if first.endswith(CONFIG_ENDINGS):
+        usual = {"model": DEFAULT_MODEL, "device": "auto", "dtype": "float32"}
+        given = [name for name, value in options.items() if value and value != usual.get(name)]
+        if given:
+            raise ConfigError(
+                f"{first} is a campaign; say {', '.join(given)} in it, or as key=value behind it"
+            )
+        return load_config(Campaign, first, rest)
+    head, forces = options.pop("head"), options.pop("forces")
+    stage = {"heads": [] if head is None else head.split(","), "forces": forces}
+    content = {"candidates": {"kind": "files", "paths": what}, "stages": [stage], **options}
+    return parse_config(Campaign, content, "the command line")
