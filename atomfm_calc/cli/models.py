@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from atomfm_calc.cli.options import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from atomfm_calc.registry.card import HeadInfo, Validation
 
 models_app = typer.Typer(help="List, describe and verify models.", no_args_is_help=True)
@@ -74,6 +77,47 @@ def verify(
     for one in names:
         loaded = load_model(one)
         Console().print(f"{loaded.card.label}: intact, {len(loaded.card.heads)} heads")
+
+
+@models_app.command("import-hydragnn")
+def import_hydragnn_command(
+    run: Annotated[
+        Path, typer.Argument(help="Log folder of a HydraGNN run, or a checkpoint in one.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the new model.")],
+    head_names: Annotated[
+        Path | None, typer.Option("--head-names", help="YAML: branches: {0: name, ...}.")
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option("--card", help="YAML: what you know better than the checkpoint.")
+    ] = None,
+    references: Annotated[
+        Path | None,
+        typer.Option("--references", help="YAML: heads: {name: {H: eV, ...}}, added to energies."),
+    ] = None,
+    neighbors: Annotated[
+        str, typer.Option("--neighbors", help="all, or hydragnn: the nearest 20 of each sender.")
+    ] = "all",
+) -> None:
+    """Turn a checkpoint of HydraGNN's PaiNN into a model folder; runs no code from it."""
+    from rich.console import Console
+
+    from atomfm_calc.errors import lookup
+    from atomfm_calc.registry.hydragnn import MAX_NEIGHBORS, ImportChoices, import_hydragnn
+
+    lookup(MAX_NEIGHBORS, neighbors, "choice of neighbors", "--neighbors")
+    choices = ImportChoices(
+        head_names=head_names,
+        card=card,
+        references=references,
+        neighbors=cast("Literal['all', 'hydragnn']", neighbors),
+    )
+    made = import_hydragnn(run, out, choices)
+    console = Console()
+    console.print(f"[bold]{made.label}[/bold] in {out}: heads {', '.join(made.heads)}")
+    console.print(made.description)
+    for what, text in made.measured.items():
+        console.print(f"Measured, {what}: {text}.")
 
 
 def _errors(validation: Validation | None) -> tuple[str, str]:

@@ -114,7 +114,9 @@ def _with_results(calc: FoundationCalc, atoms: Atoms, result: StructureResult) -
     from atomfm_calc.convert import voigt_stress
 
     labeled: Atoms = atoms.copy()
-    values = {"energy": result.energy, "energies": result.atom_energies, "forces": result.forces}
+    values = {"energy": result.energy, "forces": result.forces}
+    if result.atom_energies is not None:
+        values["energies"] = result.atom_energies
     if result.stress is not None:
         values["stress"] = voigt_stress(result.stress)
     labeled.calc = SinglePointCalculator(labeled, **values)
