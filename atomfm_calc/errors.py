@@ -43,6 +43,10 @@ class UnsupportedElementError(StructureError):
     """An element that the chosen head was not trained on."""
 
 
+class UnknownCompositionError(StructureError):
+    """A composition unlike those that the weights of a mixture were fitted to."""
+
+
 class ChargeError(StructureError):
     """A charge or multiplicity that the chosen head was not trained on, or that cannot exist."""
 

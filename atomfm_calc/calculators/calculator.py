@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ase
 import numpy as np
@@ -21,9 +21,11 @@ from atomfm_calc.calculators.checks import check_periodic, stated_charge
 from atomfm_calc.calculators.comparison import HeadComparison, compare_heads
 from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
 from atomfm_calc.calculators.memory import MemoryEstimate
+from atomfm_calc.calculators.mixture import HeadWeights
 from atomfm_calc.calculators.packing import pack_model, unpack_model
 from atomfm_calc.calculators.setup import (
     DEFAULT_MODEL,
+    MIXTURE,
     CalculatorSettings,
     model_address,
     prepare_model,
@@ -49,7 +51,7 @@ class FoundationCalc(Calculator):
 
     Attributes:
         card: `ModelCard` of the model.
-        head: name of the head in use.
+        head: name of the head in use, or "mixture".
     """
 
     implemented_properties = ["energy", "free_energy", "energies", "forces", "stress"]  # noqa: RUF012
@@ -66,6 +68,7 @@ class FoundationCalc(Calculator):
         kernel: str | None = None,
         skin: float = 0.5,
         allow_unseen_elements: bool = False,
+        outside_gate: Literal["warn", "error"] = "warn",
         **unknown: object,
     ) -> None:
         """Load the model and say in one log line what computes.
@@ -73,7 +76,8 @@ class FoundationCalc(Calculator):
         Args:
             model: a shipped name, a model folder, or a model from `load_model` (which several
                 calculators may share).
-            head: name of a head (`calc.heads` lists them); None: the card's default.
+            head: name of a head (`calc.heads` lists them); None: the card's default; "mixture": all
+                of them, weighed by composition: `calculators.mixture` says what its energy means.
             device: "auto", "cpu", "cuda", "cuda:N".
             default_dtype: "float32" or "float64", of the network; sums are float64 in both.
             charge: total charge of every structure, e.
@@ -81,6 +85,8 @@ class FoundationCalc(Calculator):
             kernel: how neighbors are summed; None: the fastest for the device.
             skin: Å, reuse of neighbor lists; no result depends on it.
             allow_unseen_elements: compute elements that the head was not trained on.
+            outside_gate: "warn" of compositions unlike those that the weights of a mixture were
+                fitted to, or make them an "error".
             unknown: refused; named in the error.
 
         Raises:
@@ -97,6 +103,7 @@ class FoundationCalc(Calculator):
             kernel=kernel,
             skin=skin,
             allow_unseen_elements=allow_unseen_elements,
+            outside_gate=outside_gate,
         )
         known = ("model", *(field.name for field in fields(CalculatorSettings)))
         refuse_unknown_arguments(unknown, known)
@@ -113,6 +120,10 @@ class FoundationCalc(Calculator):
     def _build(self, loaded: LoadedModel, settings: CalculatorSettings) -> None:
         Calculator.__init__(self)
         self._evaluator = Evaluator(loaded, settings)
+        if loaded.model.pools:  # energies of atoms do not exist
+            self.implemented_properties = [
+                name for name in type(self).implemented_properties if name != "energies"
+            ]
         self._watched: tuple[int | None, int | None] = (None, None)
         self.parameters.update(self.todict())
 
@@ -186,15 +197,27 @@ class FoundationCalc(Calculator):
         graph = self._evaluator.graph(self.atoms, self.head)
         (result,) = self._evaluator.evaluate(graph, self.head, wanted)
         self._watched = stated_charge(self.atoms)
-        self.results = {
-            "energy": result.energy,
-            "free_energy": result.energy,
-            "energies": result.atom_energies,
-        }
+        found: dict[str, Any] = {"energy": result.energy, "free_energy": result.energy}
+        if result.atom_energies is not None:
+            found["energies"] = result.atom_energies
         if result.forces is not None:
-            self.results["forces"] = result.forces
+            found["forces"] = result.forces
         if result.stress is not None:
-            self.results["stress"] = voigt_stress(result.stress)
+            found["stress"] = voigt_stress(result.stress)
+        self.results = found
+
+    def head_weights(self, atoms: Atoms) -> dict[str, float]:
+        """Weight of each head in the mixture for a structure's composition; they add up to 1."""
+        return dict(self.explain_mixture(atoms).weights)
+
+    def explain_mixture(self, atoms: Atoms) -> HeadWeights:
+        """Weights, why heads have none, and whether the gate knows such compositions.
+
+        Raises:
+            SetupError: the model has no gate.
+            StructureError, ChargeError: no head can compute the structure.
+        """
+        return self._evaluator.require_mixer().weights(atoms)
 
     def evaluate_heads(
         self, atoms: Atoms, heads: str | Sequence[str] = "all", *, forces: bool = True
@@ -249,6 +272,7 @@ class FoundationCalc(Calculator):
             "model": self.card.label,
             "weights_sha256": self.card.weights_sha256,
             "head": self.head,
+            **self._gate_checksum(),
             "default_dtype": self._evaluator.settings.default_dtype,
             "kernel": self.kernel,
             "device": str(self._evaluator.device),
@@ -262,6 +286,7 @@ class FoundationCalc(Calculator):
         return {
             "model": model_address(self._evaluator.loaded),
             "weights_sha256": self.card.weights_sha256,
+            **self._gate_checksum(),
             **asdict(self._evaluator.settings),
             "head": self.head,
             "kernel": self.kernel,
@@ -275,14 +300,25 @@ class FoundationCalc(Calculator):
             WeightsError: the model of that name now has other weights.
         """
         arguments = dict(content)
-        expected = arguments.pop("weights_sha256", None)
+        expected = {
+            name: arguments.pop(name)
+            for name in ("weights_sha256", "gate_sha256")
+            if name in arguments
+        }
         calc = cls(**arguments)
-        if expected is not None and calc.card.weights_sha256 != expected:
-            raise WeightsError(
-                f"{arguments['model']} has weights {calc.card.weights_sha256}, the description "
-                f"asks for {expected}: the model was trained again"
-            )
+        for name, checksum in expected.items():
+            found = getattr(calc.card, name)
+            if found != checksum:
+                raise WeightsError(
+                    f"{arguments['model']} has {name} {found}, the description asks for "
+                    f"{checksum}: the model was trained again"
+                )
         return calc
+
+    def _gate_checksum(self) -> dict[str, str]:
+        """What else made the numbers of a mixture; nothing for a single head."""
+        checksum = self.card.gate_sha256 if self.head == MIXTURE else None
+        return {} if checksum is None else {"gate_sha256": checksum}
 
     def __getstate__(self) -> dict[str, Any]:
         return {

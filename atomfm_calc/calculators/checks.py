@@ -144,11 +144,7 @@ def charge_state(
         ChargeError: calculator and `info` contradict each other, the head was not trained on
             the values, or no such state exists for the number of electrons.
     """
-    stated = stated_charge(atoms)
-    charge = _agreed("charge", charge, stated[0])
-    multiplicity = _agreed("multiplicity", multiplicity, stated[1])
-    if multiplicity is not None and multiplicity < 1:
-        raise ChargeError(f"multiplicity is {multiplicity}; it is 2S+1, so 1 for closed shells")
+    charge, multiplicity = agreed_state(atoms, charge, multiplicity)
     info = card.heads[head]
     if not info.uses_charge:
         _check_trained_on("charge", charge, info.charges, card, head)
@@ -159,6 +155,22 @@ def charge_state(
     _check_parity(atoms, charge, multiplicity, info)
     multiplicity = multiplicity or 1
     _check_trained_on("multiplicity", multiplicity, info.multiplicities, card, head)
+    return charge, multiplicity
+
+
+def agreed_state(
+    atoms: Atoms, charge: int | None, multiplicity: int | None
+) -> tuple[int | None, int | None]:
+    """Charge and multiplicity that calculator or `info` state, None where neither does.
+
+    Raises:
+        ChargeError: they contradict each other, or a multiplicity below 1.
+    """
+    stated = stated_charge(atoms)
+    charge = _agreed("charge", charge, stated[0])
+    multiplicity = _agreed("multiplicity", multiplicity, stated[1])
+    if multiplicity is not None and multiplicity < 1:
+        raise ChargeError(f"multiplicity is {multiplicity}; it is 2S+1, so 1 for closed shells")
     return charge, multiplicity
 
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -27,10 +27,13 @@ from atomfm_calc.calculators.memory import (
     is_out_of_memory,
     release,
 )
-from atomfm_calc.calculators.setup import CalculatorSettings, resolve_head
-from atomfm_calc.errors import InsufficientMemoryError, NonFiniteError
+from atomfm_calc.calculators.mixture import Mixer
+from atomfm_calc.calculators.setup import MIXTURE, CalculatorSettings, resolve_head
+from atomfm_calc.errors import InsufficientMemoryError, NonFiniteError, SetupError
 from atomfm_calc.graph import AtomicGraph
+from atomfm_calc.models.architecture import PainnConfig
 from atomfm_calc.models.derivatives import Prediction, hessian, predict, predict_heads
+from atomfm_calc.models.foundation import EnergyFunction
 from atomfm_calc.neighbors import SkinCache, graph_from_arrays
 from atomfm_calc.registry.catalog import LoadedModel
 
@@ -45,8 +48,8 @@ class StructureResult:
 
     energy: float
     """eV"""
-    atom_energies: Array
-    """[N] eV, adding up to `energy`"""
+    atom_energies: Array | None
+    """[N] eV, adding up to `energy`; None if the model pools: it has no energies of atoms"""
     forces: Array | None = None
     """[N, 3] eV/Å; None if not asked for"""
     stress: Array | None = None
@@ -76,6 +79,7 @@ class Evaluator:
         self.settings = settings
         self.model, self.card = loaded.model, loaded.card
         self.head = resolve_head(loaded.card, settings.head)
+        self.mixer = None if loaded.gate is None else Mixer(loaded, loaded.gate, settings)
         self.device = next(self.model.backbone.parameters()).device
         self.dtype = self.model.dtype
         self.cache = SkinCache(self.model.cutoff, settings.skin)
@@ -86,11 +90,31 @@ class Evaluator:
             "%s, head %s (%s), kernel %s, %s on %s",
             self.card.label,
             self.head,
-            self.card.heads[self.head].theory,
+            self.theory,
             self.model.kernel,
             self.settings.default_dtype,
             self.device,
         )
+
+    @property
+    def theory(self) -> str:
+        """Level of theory of the head in use."""
+        if self.head == MIXTURE:
+            return f"{len(self.card.heads)} heads, weighed by composition"
+        return self.card.heads[self.head].theory
+
+    def require_mixer(self) -> Mixer:
+        """The weighed heads; SetupError for a model without a gate."""
+        if self.mixer is None:
+            resolve_head(self.card, MIXTURE)
+            raise SetupError(f"{self.card.label} was loaded without its gate; use load_model")
+        return self.mixer
+
+    def energy_of(self, head: str, graph: AtomicGraph) -> EnergyFunction:
+        """The energy of a head, or of the mixture for the structures of a graph."""
+        if head == MIXTURE:
+            return self.require_mixer().energy_of(graph)
+        return self.model.energy_of(head)
 
     def graph(self, atoms: Atoms, head: str, cache: SkinCache | None = None) -> AtomicGraph:
         """The checked graph of a structure, in main memory: batches are moved to a device at once.
@@ -128,6 +152,8 @@ class Evaluator:
         Raises:
             UnsupportedElementError, ChargeError: it may not.
         """
+        if head == MIXTURE:
+            return self.require_mixer().admit(atoms)
         if not self.settings.allow_unseen_elements:
             check_elements(atoms, self.card, head)
         settings = self.settings
@@ -141,7 +167,7 @@ class Evaluator:
             NonFiniteError, InsufficientMemoryError: the calculation failed.
         """
         with self.memory_watched(graph, want):
-            prediction = predict(self.model.energy_of(head), graph.to(self.device), want)
+            prediction = predict(self.energy_of(head, graph), graph.to(self.device), want)
             return self._results(prediction, graph, head)
 
     def evaluate_heads(
@@ -188,13 +214,12 @@ class Evaluator:
     def hessian(self, graph: AtomicGraph, head: str) -> Array:
         """[3N, 3N] eV/Å² of one structure; errors as above."""
         with self.memory_watched(graph, ("forces",)):
-            result = _array(hessian(self.model.energy_of(head), graph.to(self.device)))
+            result = _array(hessian(self.energy_of(head, graph), graph.to(self.device)))
         return _finite({"hessian": result}, graph, head)["hessian"]
 
-    def reference_energy(self, atoms: Atoms, head: str) -> float:
-        """Sum of a head's element reference energies over the atoms, eV."""
-        references = self.model.head(head).references.cpu().numpy()
-        return float(references[atoms.numbers].sum())
+    def reference_energies(self, heads: Sequence[str]) -> Array:
+        """Reference energies of the elements, [H, elements] eV."""
+        return np.stack([_array(self.model.head(name).references) for name in heads])
 
     def estimate_memory(self, n_atoms: int, n_edges: int, want: Sequence[str]) -> MemoryEstimate:
         """Peak memory of one evaluation with one head, see `memory`."""
@@ -204,7 +229,10 @@ class Evaluator:
             want,
             kernel=self.model.kernel,
             dtype=self.dtype,
-            sizes=self.model.architecture.painn,
+            sizes=PainnConfig(  # the formula was fitted to PaiNN, others are near it
+                n_features=int(cast(int, self.model.backbone.n_features)),
+                n_layers=self.model.architecture.sizes.n_layers,
+            ),
         )
 
     @contextmanager
@@ -252,7 +280,9 @@ class Evaluator:
             results.append(
                 StructureResult(
                     energy=float(arrays["energy"][index]),
-                    atom_energies=arrays["atom_energies"][atoms],
+                    atom_energies=(
+                        arrays["atom_energies"][atoms] if "atom_energies" in arrays else None
+                    ),
                     forces=arrays["forces"][atoms] if "forces" in arrays else None,
                     stress=(
                         arrays["stress"][index] if "stress" in arrays and periodic[index] else None

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -16,6 +17,9 @@ from atomfm_calc.registry.card import ModelCard
 from atomfm_calc.registry.catalog import SHIPPED, LoadedModel, load_model
 
 DEFAULT_MODEL = "painn-lead"
+MIXTURE = "mixture"
+"""What `head` is called for all heads together, see `calculators.mixture`."""
+OUTSIDE_GATE = ("warn", "error")
 
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 """Precisions of the network; energies are summed in float64 in both."""
@@ -56,6 +60,8 @@ class CalculatorSettings:
     """Å by which the neighbor list reaches farther than the cutoff, to be reused."""
     allow_unseen_elements: bool = False
     """Compute elements that the head was not trained on."""
+    outside_gate: Literal["warn", "error"] = "warn"
+    """What to do with compositions unlike those that the weights of a mixture were fitted to."""
 
     def __post_init__(self) -> None:
         lookup(DTYPES, self.default_dtype, "default_dtype")
@@ -63,6 +69,10 @@ class CalculatorSettings:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
                 raise SetupError(f"{name} is {value!r}; it must be a whole number or None")
+        if self.outside_gate not in OUTSIDE_GATE:
+            raise SetupError(
+                f"outside_gate is {self.outside_gate!r}; use {' or '.join(map(repr, OUTSIDE_GATE))}"
+            )
         if not 0.0 <= self.skin <= 5.0:
             raise SetupError(f"skin is {self.skin} Å; it must be between 0 and 5")
         if self.multiplicity is not None and self.multiplicity < 1:
@@ -116,16 +126,24 @@ def resolve_head(card: ModelCard, head: str | None) -> str:
     """The one head resolver: a name of the card, or the card's default for None.
 
     Raises:
-        SetupError: "mixture", which does not exist yet, or "all", which is no head.
+        SetupError: "mixture" of a model without a gate, or "all", which is no head.
         UnknownNameError: no such head; lists what there is.
     """
+    if not card.heads:
+        raise SetupError(
+            f"{card.label} has no energy head; it predicts {', '.join(card.properties)}: "
+            "use predict_many(structures, model, properties=[...])"
+        )
     if head is None:
         return card.default_head
-    if head == "mixture":
-        raise SetupError(
-            f"head='mixture' (all heads fused) is not part of {card.label}; "
-            f"choose one of: {', '.join(card.heads)}"
-        )
+    if head == MIXTURE:
+        if card.gate_sha256 is None:
+            raise SetupError(
+                f"head='mixture' weighs all heads by a gate, and {card.label} has none; make one "
+                f"(python -m training gate MODEL --data RUN --out FOLDER), or choose one of: "
+                f"{', '.join(card.heads)}"
+            )
+        return MIXTURE
     if head == "all":
         raise SetupError(
             "head='all' is no level of theory; choose one head, or use "

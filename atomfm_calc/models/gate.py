@@ -16,7 +16,7 @@ Source: HydraGNN, `BranchWeightMLP`: linear layers with ReLU between them, softm
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -43,7 +43,7 @@ def _fractions(counts: Tensor) -> Tensor:
     return counts / counts.sum(dim=1, keepdim=True)
 
 
-INPUTS = {"fractions": _fractions, "counts": torch.clone}
+INPUTS: dict[str, Callable[[Tensor], Tensor]] = {"fractions": _fractions, "counts": torch.clone}
 """What the network is given of the numbers of atoms per element [S, 118]."""
 
 
@@ -99,12 +99,12 @@ class CompositionGate(nn.Module):
         widths = [MAX_ATOMIC_NUMBER, *hidden, len(heads)]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            self.layers = nn.ModuleList(
-                nn.Linear(before, after, dtype=torch.float64)
-                for before, after in pairwise(widths)
-            )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+            layers = [
+                nn.Linear(before, after, dtype=torch.float64) for before, after in pairwise(widths)
+            ]
+        nn.init.zeros_(layers[-1].weight)
+        nn.init.zeros_(layers[-1].bias)
+        self.layers = nn.ModuleList(layers)
         if training_fractions is None:
             training_fractions = torch.zeros(0, MAX_ATOMIC_NUMBER)
         self.register_buffer("training_fractions", training_fractions.to(torch.float64))
@@ -125,7 +125,7 @@ class CompositionGate(nn.Module):
         Returns:
             [S, H] float64; each row adds up to 1.
         """
-        hidden = INPUTS[self.reads](counts.to(torch.float64))
+        hidden: Tensor = INPUTS[self.reads](counts.to(torch.float64))
         for number, layer in enumerate(self.layers):
             hidden = layer(torch.relu(hidden) if number else hidden)
         if allowed is not None:

@@ -9,8 +9,10 @@ import torch
 
 from atomfm_calc.models.architecture import Architecture, EnergyHeadConfig, PainnConfig
 from atomfm_calc.models.foundation import FoundationModel
+from atomfm_calc.models.gate import CompositionGate, Reads
 from atomfm_calc.models.weights import WEIGHTS_FILE, save_weights
 from atomfm_calc.registry.card import HeadInfo, ModelCard, save_card
+from atomfm_calc.registry.catalog import add_gate
 
 MOLECULES = ("H", "C", "N", "O", "Ar")
 CRYSTALS = ("O", "Na", "Al", "Si", "Cl", "Fe", "Cu")
@@ -91,4 +93,26 @@ def make_model_folder(
         heads=dict(heads),
     )
     save_card(card, path)
+    return path
+
+
+def small_gate(
+    heads: tuple[str, ...] = tuple(HEADS), reads: Reads = "fractions"
+) -> CompositionGate:
+    """A gate with random weights that knows water, ethanol, argon and rock salt."""
+    known = torch.zeros(4, 118)
+    for row, (numbers, counts) in enumerate(
+        [((1, 8), (2, 1)), ((1, 6, 8), (6, 2, 1)), ((18,), (1,)), ((11, 17), (1, 1))]
+    ):
+        known[row, torch.tensor(numbers) - 1] = torch.tensor(counts) / sum(counts)
+    gate = CompositionGate(heads, [5], reads=reads, training_fractions=known, reach=0.2)
+    generator = torch.Generator().manual_seed(3)
+    for layer in gate.layers:
+        layer.weight.data = torch.randn(layer.weight.shape, generator=generator).double()
+    return gate.eval().requires_grad_(False)
+
+
+def make_mixture_folder(path: Path, reads: Reads = "fractions") -> Path:
+    """A model folder with the `small_gate`."""
+    add_gate(make_model_folder(path), small_gate(reads=reads), {})
     return path
