@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 JOBS ?= auto
+BENCH ?=
 FILE ?=
 
 .PHONY: demo test lint bench
@@ -16,8 +17,9 @@ lint: .venv/.ready-to-develop
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: .venv/.ready-to-use
-	$(BIN)/python benchmarks/speed.py
+# make bench BENCH="--quick", BENCH="--programs atomfm schnetpack", BENCH="--help"
+bench: .venv/.ready-to-develop
+	$(BIN)/python benchmarks/bench.py $(BENCH)
 
 # Always under the constraints: what is tested, and no newer torch with its CUDA libraries.
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
@@ -29,5 +31,5 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	touch $@
 
 .venv/.ready-to-develop: .venv/.ready-to-use
-	$(INSTALL) ".[plots,labels,training,mpi,pyg,dev]"
+	$(INSTALL) ".[plots,labels,training,mpi,pyg,mace,dev]"
 	touch $@

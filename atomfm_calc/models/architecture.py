@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic.dataclasses import dataclass
 
 from atomfm_calc.config import CONFIG
-from atomfm_calc.errors import ConfigError
+from atomfm_calc.errors import ConfigError, lookup
+from atomfm_calc.models.family_sizes import (
+    DimenetConfig,
+    EgnnConfig,
+    MaceConfig,
+    PnaeqConfig,
+    SchnetConfig,
+)
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -71,6 +78,19 @@ class HydraPainnConfig:
             raise ConfigError(f"max_neighbors is {self.max_neighbors}; it must be at least 1")
 
 
+Sizes = (
+    PainnConfig
+    | SchnetConfig
+    | EgnnConfig
+    | DimenetConfig
+    | MaceConfig
+    | PnaeqConfig
+    | HydraPainnConfig
+)
+FAMILIES = ("painn", "schnet", "egnn", "dimenet", "mace", "pnaeq", "hydra_painn")
+"""Sections of `Architecture`, named as the keys of `BACKBONES`."""
+
+
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
 class EnergyHeadConfig:
     """Sizes of one energy head."""
@@ -86,7 +106,12 @@ class Architecture:
     backbone: str = "painn"
     """Key of `BACKBONES`."""
     painn: PainnConfig = field(default_factory=PainnConfig)
-    """Sizes, used when `backbone` is "painn"."""
+    """Sizes, used when `backbone` is "painn"; so for the other families."""
+    schnet: SchnetConfig = field(default_factory=SchnetConfig)
+    egnn: EgnnConfig = field(default_factory=EgnnConfig)
+    dimenet: DimenetConfig = field(default_factory=DimenetConfig)
+    mace: MaceConfig = field(default_factory=MaceConfig)
+    pnaeq: PnaeqConfig = field(default_factory=PnaeqConfig)
     hydra_painn: HydraPainnConfig = field(default_factory=HydraPainnConfig)
     """Sizes, used when `backbone` is "hydra_painn"."""
     head: EnergyHeadConfig = field(default_factory=EnergyHeadConfig)
@@ -97,6 +122,7 @@ class Architecture:
     """Pair repulsion added to every head at short range."""
 
     @property
-    def sizes(self) -> PainnConfig | HydraPainnConfig:
-        """Sizes of the backbone in use."""
-        return self.hydra_painn if self.backbone == "hydra_painn" else self.painn
+    def sizes(self) -> Sizes:
+        """Sizes of the backbone in use; UnknownNameError if there is no such backbone."""
+        sections = {name: getattr(self, name) for name in FAMILIES}
+        return cast(Sizes, lookup(sections, self.backbone, "backbone"))

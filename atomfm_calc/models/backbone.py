@@ -75,15 +75,30 @@ class Backbone(nn.Module):
     Children call `run` for each of their `blocks`, so that memory can be traded for time.
     """
 
-    def __init__(self, n_features: int, cutoff: float) -> None:
-        """`n_features`: width of the scalars it gives; `cutoff`: Å."""
+    def __init__(
+        self, n_features: int, cutoff: float, width: int, conditioning: Conditioning
+    ) -> None:
+        """A family with its element embedding.
+
+        Args:
+            n_features: width of the scalars it gives.
+            cutoff: Å.
+            width: of the embedding.
+            conditioning: what besides the elements is embedded.
+        """
         super().__init__()
         self.n_features = n_features
         self.cutoff = cutoff
+        self.embedding = ElementEmbedding(width, conditioning)
         self.pools = False
         """Whether energy heads read pooled features; then atoms have no energies."""
         self.recompute = False
         """Whether blocks are computed again for each derivative instead of kept in memory."""
+
+    @property
+    def electronic(self) -> ElectronicEmbedding | None:
+        """The embedding of charge and multiplicity; None without conditioning."""
+        return self.embedding.electronic
 
     @property
     def blocks(self) -> list[nn.Module]:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.models.dimenet import InteractionPPBlock, OutputPPBlock
 
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.models.backbone import Backbone, ElementEmbedding, near_edges
+from atomfm_calc.models.backbone import Backbone, near_edges
 from atomfm_calc.models.dimenet_basis import (
     bessel_norms,
     bessel_zeros,
@@ -48,9 +48,9 @@ class Dimenet(Backbone):
     """Edge embedding, then interactions over triplets; atoms read the edges after each."""
 
     def __init__(self, config: DimenetConfig) -> None:
-        super().__init__(config.n_features, config.cutoff)
+        width = config.n_features
+        super().__init__(width, config.cutoff, width, config.conditioning)
         self.config = config
-        self.embedding = ElementEmbedding(config.n_features, config.conditioning)
         self.edge_embedding = EdgeEmbedding(config.n_features, config.n_radial)
         self.interactions = nn.ModuleList(
             InteractionPPBlock(

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.kernels.scatter import gather, sum_to_rows
-from atomfm_calc.models.backbone import Backbone, ElementEmbedding, NearEdges, near_edges
+from atomfm_calc.models.backbone import Backbone, NearEdges, near_edges
 from atomfm_calc.models.family_sizes import EgnnConfig
 from atomfm_calc.models.painn import AtomFeatures
 from atomfm_calc.models.radial import cosine_cutoff
@@ -28,17 +28,18 @@ FRESH_STEP_SCALE = 1e-2
 class EgnnLayer(nn.Module):
     """Eqs. 3 to 6: messages, moved coordinates, new features."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, moves: bool) -> None:
+        """`moves`: whether coordinates are moved; nothing would read those of the last layer."""
         super().__init__()
         heard = nn.Linear(width, width)
-        moves = nn.Linear(width, 1, bias=False)
+        step = nn.Linear(width, 1, bias=False)
         with torch.no_grad():
             heard.weight.mul_(FRESH_MESSAGE_SCALE)
-            moves.weight.mul_(FRESH_STEP_SCALE)
+            step.weight.mul_(FRESH_STEP_SCALE)
         self.phi_e = nn.Sequential(  # the paper's names
             nn.Linear(2 * width + 1, width), nn.SiLU(), heard, nn.SiLU()
         )
-        self.phi_x = nn.Sequential(nn.Linear(width, width), nn.SiLU(), moves)
+        self.phi_x = nn.Sequential(nn.Linear(width, width), nn.SiLU(), step) if moves else None
         self.phi_h = nn.Sequential(nn.Linear(2 * width, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(
@@ -56,23 +57,28 @@ class EgnnLayer(nn.Module):
         square = (moved * moved).sum(dim=1, keepdim=True)
         pair = [gather(h, edges.center), gather(h, edges.neighbor), square]
         message = self.phi_e(torch.cat(pair, dim=1))  # [E, F]
+        n_atoms = h.shape[0]
+        heard = sum_to_rows(message * envelope, edges.center, n_atoms)  # [N, F]
+        dh = self.phi_h(torch.cat([h, heard], dim=1))
+        if self.phi_x is None:
+            return dh, torch.zeros_like(u)
         # (x_i - x_j) / (1 + d): the bounded step of the authors' code; d is smooth at zero
         direction = moved / (1.0 + torch.sqrt(square + 1e-8))
         step = -direction * self.phi_x(message) * envelope
-        n_atoms = h.shape[0]
         neighbors = sum_to_rows(envelope, edges.center, n_atoms)  # [N, 1]
-        du = sum_to_rows(step, edges.center, n_atoms) / (1.0 + neighbors)
-        heard = sum_to_rows(message * envelope, edges.center, n_atoms)  # [N, F]
-        return self.phi_h(torch.cat([h, heard], dim=1)), du
+        return dh, sum_to_rows(step, edges.center, n_atoms) / (1.0 + neighbors)
 
 
 class Egnn(Backbone):
     """Element embedding, then layers that pass messages and move coordinates."""
 
     def __init__(self, config: EgnnConfig) -> None:
-        super().__init__(config.n_features, config.cutoff)
-        self.embedding = ElementEmbedding(config.n_features, config.conditioning)
-        self.layers = nn.ModuleList(EgnnLayer(config.n_features) for _ in range(config.n_layers))
+        width = config.n_features
+        super().__init__(width, config.cutoff, width, config.conditioning)
+        last = config.n_layers - 1
+        self.layers = nn.ModuleList(
+            EgnnLayer(width, moves=index < last) for index in range(config.n_layers)
+        )
 
     @property
     def blocks(self) -> list[nn.Module]:

@@ -64,8 +64,8 @@ class FoundationModel(nn.Module):
         """
         super().__init__()
         self.architecture = architecture
-        self.kernel = kernel
         self.backbone = build_backbone(architecture, kernel)
+        self.kernel = kernel if hasattr(self.backbone, "kernel") else "reference"
         self.repulsion = ZBLRepulsion() if architecture.repulsion == "zbl" else None
         self.heads = nn.ModuleDict()
         self.property_heads = nn.ModuleDict()

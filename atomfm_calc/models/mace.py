@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.models.backbone import Backbone, ElementEmbedding, near_edges
+from atomfm_calc.models.backbone import Backbone, near_edges
 from atomfm_calc.models.family_sizes import MaceConfig
 from atomfm_calc.models.mace_blocks import (
     EquivariantProductBasisBlock,
@@ -65,12 +65,12 @@ class MaceLayer(nn.Module):
 
 
 class Mace(Backbone):
-    """Element embedding, then layers; the invariant parts of all layers are the features."""
+    """Element embedding, then layers; the invariant parts of all of them are the features."""
 
     def __init__(self, config: MaceConfig) -> None:
-        super().__init__(config.n_channels * config.n_layers, config.cutoff)
+        width = config.n_channels
+        super().__init__(width * (config.n_layers + 1), config.cutoff, width, config.conditioning)
         self.config = config
-        self.embedding = ElementEmbedding(config.n_channels, config.conditioning)
         with _double_precision():
             self.radial = RadialEmbeddingBlock(
                 r_max=config.cutoff,
@@ -110,7 +110,7 @@ class Mace(Backbone):
         return self
 
     def forward(self, graph: AtomicGraph) -> AtomFeatures:
-        """Scalars [N, C n_layers] of every atom, and vectors [N, 3, C] if there are."""
+        """Scalars [N, C (n_layers + 1)] of every atom, and vectors [N, 3, C] if there are."""
         edges = near_edges(graph, self.cutoff)
         features: Tensor = self.embedding(graph)  # [N, C]
         elements = nn.functional.one_hot(graph.atomic_numbers, N_ELEMENTS).to(features.dtype)
@@ -119,7 +119,7 @@ class Mace(Backbone):
         radial, _ = self.radial(edges.distances[:, None], elements, flow, numbers)  # [E, R]
         angular = self.harmonics(edges.vectors)  # [E, (max_ell + 1)²]
         n_channels = self.config.n_channels
-        scalars: list[Tensor] = []
+        scalars = [features]  # without them a lone ion would be like its atom
         vectors: Tensor | None = None
         for layer in self.layers:
             features = self.run(layer, features, elements, angular, radial, flow)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.kernels import find_kernel
 from atomfm_calc.kernels.scatter import gather, sum_to_rows
-from atomfm_calc.models.backbone import Backbone, ElementEmbedding, NearEdges, near_edges
+from atomfm_calc.models.backbone import Backbone, NearEdges, near_edges
 from atomfm_calc.models.family_sizes import PnaeqConfig
 from atomfm_calc.models.painn import AtomFeatures, Update
 from atomfm_calc.models.radial import bessel_basis, cosine_cutoff
@@ -53,9 +53,9 @@ def aggregate(messages: Tensor, weights: Tensor, center: Tensor, n_atoms: int) -
 def _smooth_maximum(messages: Tensor, weights: Tensor, count: Tensor, center: Tensor) -> Tensor:
     """log of the weighted mean of exp(messages) over neighbors: [N, F]."""
     with torch.no_grad():  # any offset gives the same value; the largest avoids overflow
-        offset = messages.new_zeros((count.shape[0], messages.shape[1])).index_reduce(
-            0, center, messages, "amax", include_self=True
-        )
+        nothing = messages.new_zeros((count.shape[0], messages.shape[1]))
+        row = center[:, None].expand_as(messages)
+        offset = nothing.scatter_reduce(0, row, messages, "amax", include_self=True)
     exponentials = weights * torch.exp(messages - gather(offset, center))
     total = torch.exp(-offset) + sum_to_rows(exponentials, center, count.shape[0])
     return torch.log(total / count) + offset
@@ -103,9 +103,9 @@ class Pnaeq(Backbone):
     """Element embedding, then alternating messages and updates."""
 
     def __init__(self, config: PnaeqConfig) -> None:
-        super().__init__(config.n_features, config.cutoff)
+        width = config.n_features
+        super().__init__(width, config.cutoff, width, config.conditioning)
         self.config = config
-        self.embedding = ElementEmbedding(config.n_features, config.conditioning)
         plain = find_kernel("reference")
         self.message_blocks = nn.ModuleList(
             PnaMessage(config.n_features, config.n_radial, config.typical_neighbors)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch_geometric.nn.models.schnet import GaussianSmearing, InteractionBlock
 
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.models.backbone import Backbone, ElementEmbedding, near_edges
+from atomfm_calc.models.backbone import Backbone, near_edges
 from atomfm_calc.models.family_sizes import SchnetConfig
 from atomfm_calc.models.painn import AtomFeatures
 
@@ -26,8 +26,8 @@ class Schnet(Backbone):
     """Element embedding, then interaction blocks whose filters depend on distances."""
 
     def __init__(self, config: SchnetConfig) -> None:
-        super().__init__(config.n_features, config.cutoff)
-        self.embedding = ElementEmbedding(config.n_features, config.conditioning)
+        width = config.n_features
+        super().__init__(width, config.cutoff, width, config.conditioning)
         self.smearing = GaussianSmearing(0.0, config.cutoff, config.n_gaussians)
         self.interactions = nn.ModuleList(
             InteractionBlock(config.n_features, config.n_gaussians, config.n_filters, config.cutoff)
@@ -35,7 +35,8 @@ class Schnet(Backbone):
         )
         with torch.no_grad():
             for block in self.interactions:
-                last = cast(nn.Linear, cast(InteractionBlock, block).mlp[2])
+                del block.mlp  # a second name of conv.nn, which no model file may have
+                last = cast(nn.Linear, cast(InteractionBlock, block).conv.nn[2])
                 last.weight.mul_(FRESH_FILTER_SCALE)
 
     @property
