@@ -9,18 +9,13 @@ and its messages are added up in cache. There are two ways:
   [E, 3F] at all. Its gradient is a loop too; where derivatives of that are asked for, the gradient
   is made by the first way from the exact filters, so second derivatives are never those of a table.
 
-The atoms are dealt to a thread pool of `torch.get_num_threads()`; Numba's own threads are not used,
-because its OpenMP layer changes the number of threads of torch (numba 0.68, torch 2.13: steps ten
-times slower on a busy machine). Compiled at the first call, kept on disk.
+The loops run on torch's own threads, see `cpu_threads`. Compiled at the first call, kept on disk.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,17 +25,10 @@ from torch import Tensor
 
 from atomfm_calc.kernels import cpu_loops as loops
 from atomfm_calc.kernels import reference
+from atomfm_calc.kernels.cpu_threads import over_edges
 from atomfm_calc.kernels.tables import FilterTable
 
 Array = NDArray[Any]
-
-MINIMUM_EDGES = 500
-"""Edges per thread below which another thread costs more than it brings."""
-MINIMUM_ATOMS = 100
-"""The same for loops over atoms alone."""
-
-_POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
-"""Thread pools by process and size (a forked process has no threads of its parent)."""
 
 
 class Sides:
@@ -81,7 +69,7 @@ class _Messages(torch.autograd.Function):
         ctx.save_for_backward(*inputs)  # the inputs themselves: a copy would lose the way back
         ctx.sides = sides
         results = _room_for_sums(states)
-        _in_parallel(loops.messages, *sides.by_center, *_inputs(*inputs), *as_arrays(*results))
+        over_edges(loops.messages, *sides.by_center, *_inputs(*inputs), *as_arrays(*results))
         return results
 
     @staticmethod
@@ -100,7 +88,7 @@ class _MessagesGradient(torch.autograd.Function):
         ctx.sides = sides
         results = tuple(_new(tensors))
         arrays = (*_inputs(*tensors[:4]), *as_arrays(*tensors[4:]), *_inputs(*results))
-        _in_parallel(loops.gradient, *sides.by_neighbor, *arrays)
+        over_edges(loops.gradient, *sides.by_neighbor, *arrays)
         return results
 
     @staticmethod
@@ -112,11 +100,11 @@ class _MessagesGradient(torch.autograd.Function):
         by_center, by_neighbor = ctx.sides.by_center, ctx.sides.by_neighbor
         inputs, upstream = _inputs(*tensors[:4]), _inputs(*gradients)
         of_inputs, of_gradients = _new(tensors), _room_for_sums(tensors[0])
-        _in_parallel(
+        over_edges(
             loops.second_by_neighbor,
             *(*by_neighbor, *inputs, *as_arrays(*tensors[4:]), *upstream, *_inputs(*of_inputs)),
         )
-        _in_parallel(
+        over_edges(
             loops.second_by_center, *by_center, *inputs, *upstream, *as_arrays(*of_gradients)
         )
         return (*of_inputs, *of_gradients, None)
@@ -134,7 +122,7 @@ class _TabulatedMessages(torch.autograd.Function):
         ctx.table, ctx.sides = table, sides
         results = _room_for_sums(states)
         arrays = _tabulated_inputs(states, vectors, table, distances, directions)
-        _in_parallel(loops.tabulated_messages, *sides.by_center, *arrays, *as_arrays(*results))
+        over_edges(loops.tabulated_messages, *sides.by_center, *arrays, *as_arrays(*results))
         return results
 
     @staticmethod
@@ -147,7 +135,7 @@ class _TabulatedMessages(torch.autograd.Function):
         of_vectors = None if vectors is None else torch.zeros(vectors.shape, dtype=states.dtype)
         of_distances = torch.empty(distances.shape, dtype=states.dtype)
         of_directions = torch.empty(directions.shape, dtype=states.dtype)
-        _in_parallel(
+        over_edges(
             loops.tabulated_gradient,
             *ctx.sides.by_neighbor,
             *_tabulated_inputs(states, vectors, ctx.table, distances, directions),
@@ -224,30 +212,3 @@ def _tabulated_inputs(
     S, V = _states_and_vectors(states, vectors)
     T, d, U = as_arrays(table.rows, distances, directions)
     return S, V, T, table.grid, d, U
-
-
-def _in_parallel(loop: Callable[..., None], start: Array, *arguments: Any) -> None:
-    """Run `loop(first, last, start, *arguments)` over ranges of atoms with about as many edges."""
-    n_threads = min(torch.get_num_threads(), int(start[-1]) // MINIMUM_EDGES + 1)
-    shares = [int(start[-1]) * thread // n_threads for thread in range(1, n_threads)]
-    bounds = [0, *np.searchsorted(start, shares).tolist(), len(start) - 1]
-    _in_ranges(loop, bounds, start, *arguments)
-
-
-def over_atoms(loop: Callable[..., None], n_atoms: int, *arguments: Any) -> None:
-    """Run `loop(first, last, *arguments)` over ranges of atoms of about the same size."""
-    n_threads = min(torch.get_num_threads(), n_atoms // MINIMUM_ATOMS + 1)
-    bounds = [n_atoms * thread // n_threads for thread in range(n_threads + 1)]
-    _in_ranges(loop, bounds, *arguments)
-
-
-def _in_ranges(loop: Callable[..., None], bounds: list[int], *arguments: Any) -> None:
-    """One thread for each range between two bounds, the caller's among them."""
-    *others, own = pairwise(bounds)
-    if others:
-        key = (os.getpid(), len(others))
-        pool = _POOLS.setdefault(key, ThreadPoolExecutor(len(others)))
-        tasks = [pool.submit(loop, *ends, *arguments) for ends in others]
-    loop(*own, *arguments)
-    for task in tasks if others else ():
-        task.result()

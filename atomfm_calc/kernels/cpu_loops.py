@@ -26,13 +26,20 @@ Array = NDArray[Any]
 Numbers = tuple[Any, ...]
 
 # reassociation lets sums over channels use vector registers; NaN and infinity keep their meaning
-COMPILE: Callable[[Any], Any] = numba.njit(
-    nogil=True, cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz"}
-)
-"""Makes a loop fast: compiled at the first call, kept on disk, free of Python's lock."""
+_OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "fastmath": {"contract", "reassoc", "nsz"},
+}
+COMPILE: Callable[[Any], Any] = numba.njit(**_OPTIONS, _nrt=False)
+"""Makes a loop fast: compiled at the first call, kept on disk, free of Python's lock. It does not
+count who uses an array, a tenth of the time where many rows are named, and so can make none."""
+COMPILE_WITH_ROOM: Callable[[Any], Any] = numba.njit(**_OPTIONS)
+"""The same for functions that make arrays."""
 
 
-@COMPILE
+@COMPILE_WITH_ROOM
 def transpose(center: Array, neighbor: Array, n_atoms: int) -> tuple[Array, Array, Array]:
     """First edge of each center [N + 1]; the same for neighbors, and the edges in their order."""
     center_start = np.zeros(n_atoms + 1, np.int64)
@@ -119,14 +126,14 @@ def _combine_both(c: Numbers, b: Numbers, rows: Array, result: Array, slope: Arr
 
 
 @COMPILE
-def tabulated_messages(
+def _sum_tabulated(
     first: int, last: int, start: Array, neighbor: Array,
     S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, s: Array, v: Array,
+    filters: Array,
 ) -> None:  # fmt: skip
-    """Messages with filters from a table; V without channels counts as zeros."""
+    """`tabulated_messages`, with room for the filters of an edge [3, F], zeros."""
     F, real, has_vectors = s.shape[1], T.dtype.type, V.shape[2] > 0
     n_columns = 3 * F if has_vectors else 2 * F
-    filters = np.zeros((3, F), T.dtype)
     row, W0, W1, W2 = filters.reshape(3 * F)[:n_columns], filters[0], filters[1], filters[2]
     for i in range(first, last):
         si, vx, vy, vz = s[i], v[i, 0], v[i, 1], v[i, 2]
@@ -154,16 +161,25 @@ def tabulated_messages(
                     vz[f] += along * z
 
 
+@COMPILE_WITH_ROOM
+def tabulated_messages(
+    first: int, last: int, start: Array, neighbor: Array,
+    S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, s: Array, v: Array,
+) -> None:  # fmt: skip
+    """Messages with filters from a table; V without channels counts as zeros."""
+    room = np.zeros((3, s.shape[1]), T.dtype)
+    _sum_tabulated(first, last, start, neighbor, S, V, T, grid, d, U, s, v, room)
+
+
 @COMPILE
-def tabulated_gradient(
+def _derive_tabulated(
     first: int, last: int, start: Array, order: Array, center: Array,
     S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, gs: Array, gv: Array,
-    dS: Array, dV: Array, dd: Array, dU: Array,
+    dS: Array, dV: Array, dd: Array, dU: Array, filters: Array, slopes: Array,
 ) -> None:  # fmt: skip
-    """DS, dV, dd, dU: gradients of L = <gs, s> + <gv, v> of `tabulated_messages`."""
+    """`tabulated_gradient`, with room for filters and slopes of an edge [3, F] each, zeros."""
     F, real, has_vectors = gs.shape[1], T.dtype.type, V.shape[2] > 0
     n_columns = 3 * F if has_vectors else 2 * F
-    filters, slopes = np.zeros((3, F), T.dtype), np.zeros((3, F), T.dtype)
     row, row_of_slopes = filters.reshape(3 * F)[:n_columns], slopes.reshape(3 * F)[:n_columns]
     W0, W1, W2 = filters[0], filters[1], filters[2]
     Z0, Z1, Z2 = slopes[0], slopes[1], slopes[2]
@@ -212,6 +228,20 @@ def tabulated_gradient(
             dU[e, 0] = ux
             dU[e, 1] = uy
             dU[e, 2] = uz
+
+
+@COMPILE_WITH_ROOM
+def tabulated_gradient(
+    first: int, last: int, start: Array, order: Array, center: Array,
+    S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, gs: Array, gv: Array,
+    dS: Array, dV: Array, dd: Array, dU: Array,
+) -> None:  # fmt: skip
+    """DS, dV, dd, dU: gradients of L = <gs, s> + <gv, v> of `tabulated_messages`."""
+    room = np.zeros((2, 3, gs.shape[1]), T.dtype)
+    _derive_tabulated(
+        first, last, start, order, center, S, V, T, grid, d, U, gs, gv, dS, dV, dd, dU,
+        room[0], room[1],
+    )  # fmt: skip
 
 
 @COMPILE

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from atomfm_calc.kernels import UpdateFunction, UpdateWeights
 from atomfm_calc.kernels import cpu_update_loops as loops
-from atomfm_calc.kernels.cpu import as_arrays, over_atoms
+from atomfm_calc.kernels.cpu import as_arrays
+from atomfm_calc.kernels.cpu_threads import over_atoms
 
 
 class _Update(torch.autograd.Function):
