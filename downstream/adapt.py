@@ -15,14 +15,17 @@ from atomfm_calc.models.property_heads import PropertyHead, PropertyHeadConfig
 from atomfm_calc.registry.card import ModelCard
 from atomfm_calc.registry.catalog import LoadedModel
 from atomfm_calc.sample import Sample
+from downstream.additive import fit_additive
 from downstream.labeled import label_tensors
 from downstream.modes import Mode, free_weights
 from downstream.recipe import Recipe, Target
 from downstream.reuse import choose_head, composition, refit
 from training.data.packed import PackedGraphs
-from training.data.statistics import SMALLEST_SCALE, fit_references, fit_scale
+from training.data.statistics import fit_scale
 from training.start import FRESH_HEAD_SCALE
 
+SMALLEST_DEVIATION = 1e-6
+"""Of a learned value, if all training labels are the same."""
 FRESH = "fresh"
 """Word for an energy head that begins with new weights."""
 
@@ -117,26 +120,25 @@ def fit_property(
         head.offset.copy_(torch.log((counts + 1.0) / (counts + 1.0).sum()))
         return 1.0
     learned = [head.learned(value) for value in labels]
-    if not target.references:
-        values = torch.cat([value.reshape(-1) for value in learned])
-        values = values[values.isfinite()]
-        head.offset.fill_(values.mean())
-        deviation = values - values.mean()
-    else:
+    n_mean = float(training.n_atoms.mean())
+    if target.references:
         values = torch.stack(learned)
         labeled = values.isfinite().numpy()
         counts = composition(training)[labeled]
-        n_atoms = counts.sum(axis=1)
-        # of a mean, the sum over atoms is n times the value
-        total = values.numpy()[labeled] * (1.0 if target.pooling == "sum" else n_atoms)
-        references = fit_references(counts, total)
-        head.references.copy_(torch.from_numpy(references))
-        left = (total - counts @ references) / (1.0 if target.pooling == "sum" else n_atoms)
-        deviation = torch.from_numpy(left)
-    scale = max(float(deviation.square().mean().sqrt()), SMALLEST_SCALE * SMALLEST_SCALE)
+        extensive = target.pooling == "sum"
+        per_atom = values.numpy()[labeled] / (counts.sum(axis=1) if extensive else 1.0)
+        fitted = fit_additive(counts, per_atom)
+        head.references.copy_(torch.from_numpy(fitted.references))
+        scale = fitted.deviation * (n_mean if extensive else 1.0)
+    else:
+        values = torch.cat([value.reshape(-1) for value in learned])
+        values = values[values.isfinite()]
+        head.offset.fill_(values.mean())
+        scale = float(values.std(correction=0))
+    scale = max(scale, SMALLEST_DEVIATION)
     # a sum of independent atoms grows with the root of their number
-    spread = float(np.sqrt(training.n_atoms.mean())) if target.pooling == "sum" else 1.0
-    head.scale.fill_(scale / spread if target.level == "structure" else scale)
+    per_atom_scale = scale / n_mean**0.5 if target.pooling == "sum" else scale
+    head.scale.fill_(per_atom_scale if target.level == "structure" else scale)
     return scale
 
 

@@ -31,7 +31,7 @@ from training.data.batching import Stream
 from training.data.loader import Assembler, FixedLoader, TrainingLoader
 from training.data.mixing import weights
 from training.data.packed import PackedGraphs
-from training.data.source import JoinedSource, MemorySource
+from training.data.source import Index, JoinedSource, MemorySource
 from training.data.streams import StreamPlan, make_sampler
 from training.engine.checkpoint import BEST_FILE, CHECKPOINT_FILE, load_checkpoint
 from training.engine.run_facts import RunFacts
@@ -68,6 +68,10 @@ class Fitted:
     """With the best averaged weights, merged and frozen."""
     result: FitResult
     """Steps and time."""
+    replayed: tuple[str, ...]
+    """Pretrained heads that were trained along."""
+    n_trained: int
+    """Parameters that were."""
 
 
 def fit_cell(
@@ -100,6 +104,7 @@ def fit_cell(
     adapted = adapt(recipe, MODES[cell.mode], loaded, training, chosen[:n_train], cell.seed)
     own = _own_batches(recipe, adapted, graphs, chosen)
     trainer = _trainer(recipe, cell, adapted, _Batches(own, n_train), folder, pretraining)
+    n_trained = sum(p.numel() for p in adapted.model.parameters() if p.requires_grad)
     if (folder / CHECKPOINT_FILE).exists():
         trainer.resume()
     try:
@@ -112,7 +117,8 @@ def fit_cell(
     adapted.model.load_state_dict(best.model | best.average)
     merge_low_rank(adapted.model)
     adapted.model.eval().requires_grad_(False)
-    return Fitted(adapted=adapted, result=result)
+    replayed = tuple(_replayed(recipe, cell, pretraining))
+    return Fitted(adapted=adapted, result=result, replayed=replayed, n_trained=n_trained)
 
 
 class _Batches(NamedTuple):
@@ -152,18 +158,15 @@ def _trainer(
     heads = () if recipe.potential is None else (recipe.potential.head,)
     streams = {NEW_DATA: train}
     plans = [StreamPlan(stream=Stream(0), heads={NEW_DATA: 1.0})]
-    assembler, replayed = own.assembler, {}
-    replay = recipe.adapt.replay
-    if replay is not None and pretraining is not None and cell.mode != "scratch":
-        replayed = pretraining.training_index(replay, cell.seed)
+    assembler, replayed = own.assembler, _replayed(recipe, cell, pretraining)
+    if replayed and pretraining is not None:
         assembler = _with_replay(own.assembler, pretraining, len(heads))
         streams |= {name: part + len(index) for name, part in replayed.items()}
         shares = weights({name: len(part) for name, part in replayed.items()}, "equal", 1.0, {})
         plans.append(StreamPlan(stream=Stream(1), heads=shares))
         heads = (*heads, *pretraining.heads)
-        if MODES[cell.mode].train != "head":
-            for name in replayed:
-                adapted.model.head(name).requires_grad_(True)
+        for name in replayed:
+            adapted.model.head(name).requires_grad_(True)
     schedule = recipe.schedule
     limits = replace(schedule.limits, max_structures=schedule.structures_per_step)
     sizes = (assembler.source.n_atoms, assembler.source.n_edges)
@@ -175,6 +178,14 @@ def _trainer(
         folder,
         RunFacts(heads=heads, batches_per_rank=len(plans), fingerprint=str(cell.path)),
     )
+
+
+def _replayed(recipe: Recipe, cell: Cell, pretraining: PretrainingData | None) -> dict[str, Index]:
+    """Pretrained head -> structures to mix in; none where nothing can be forgotten."""
+    mode, replay = MODES[cell.mode], recipe.adapt.replay
+    if replay is None or pretraining is None or mode.start == "scratch" or mode.train == "head":
+        return {}
+    return pretraining.training_index(replay, cell.seed)
 
 
 def _with_replay(own: Assembler, pretraining: PretrainingData, n_heads: int) -> Assembler:

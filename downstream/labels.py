@@ -69,14 +69,18 @@ def check_elements(samples: Sequence[Sample], known: Collection[str], model: str
         UnsupportedElementError: names elements and the first row that has one.
     """
     for sample in samples:
-        symbols = {chemical_symbols[z] for z in np.unique(sample.atomic_numbers)}
-        unseen = sorted(symbols - set(known))
+        unseen = sorted(symbols_of(sample) - set(known))
         if unseen:
             raise UnsupportedElementError(
                 f"{sample.source} has {listing(unseen)}, which {model} has not seen in "
                 f"pretraining; it knows {len(known)} elements. Leave such rows out, choose another "
                 "adapt.model, or begin from scratch (--start scratch)"
             )
+
+
+def symbols_of(sample: Sample) -> set[str]:
+    """Its elements."""
+    return {chemical_symbols[z] for z in np.unique(sample.atomic_numbers)}
 
 
 def _check_keys(sample: Sample, declared: Collection[str]) -> None:

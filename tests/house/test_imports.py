@@ -93,9 +93,10 @@ DOORS: dict[str, tuple[str, ...]] = {
     "gpaw": ("training/collection/engines/",),
     "rdkit": ("training/collection/generators/",),
     "matplotlib": (
-        "atomfm_calc/cli/", "training/scaling/", "tutorials/", "benchmarks/", "docs/",
+        "atomfm_calc/cli/", "training/scaling/", "downstream/plots.py", "tutorials/", "benchmarks/",
+        "docs/",
     ),
-    "typer": ("atomfm_calc/cli/", "training/", "tests/"),
+    "typer": ("atomfm_calc/cli/", "training/", "downstream/", "tests/"),
     "ase.Atoms": (
         "atomfm_calc/convert.py", "atomfm_calc/calculators/", "atomfm_calc/workflows/",
         "atomfm_calc/screening/", "atomfm_calc/cli/", "training/collection/",
