@@ -132,6 +132,22 @@ def export(
     typer.echo(f"{folder}: {written.label}, heads {', '.join(written.heads)}")
 
 
+@app.command()
+def gate(
+    model: Annotated[str, typer.Argument(help="Shipped name or model folder.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder of the run that made the model, or its configuration.")
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to write; may be that of the model.")],
+) -> None:
+    """Fit the weights of the heads in head="mixture" to errors on held-out structures."""
+    from training.gate import make_gate
+
+    table = make_gate(model, data, out)
+    typer.echo("rms force error in eV/Å on the test split, geometric mean over structures")
+    typer.echo(table)
+
+
 @app.command(
     context_settings={
         "ignore_unknown_options": True,

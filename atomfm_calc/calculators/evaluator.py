@@ -217,9 +217,10 @@ class Evaluator:
             result = _array(hessian(self.energy_of(head, graph), graph.to(self.device)))
         return _finite({"hessian": result}, graph, head)["hessian"]
 
-    def reference_energies(self, heads: Sequence[str]) -> Array:
-        """Reference energies of the elements, [H, elements] eV."""
-        return np.stack([_array(self.model.head(name).references) for name in heads])
+    def reference_energy(self, atoms: Atoms, head: str) -> float:
+        """Sum of a head's element reference energies over the atoms, eV."""
+        references = self.model.head(head).references.cpu().numpy()
+        return float(references[atoms.numbers].sum())
 
     def estimate_memory(self, n_atoms: int, n_edges: int, want: Sequence[str]) -> MemoryEstimate:
         """Peak memory of one evaluation with one head, see `memory`."""

@@ -47,8 +47,8 @@ from atomfm_calc.graph import AtomicGraph, sum_to_structures
 from atomfm_calc.models.foundation import Energy, EnergyFunction
 from atomfm_calc.models.gate import CompositionGate
 from atomfm_calc.registry.catalog import LoadedModel
-from atomfm_calc.registry.coverage import objections
-from atomfm_calc.sample import MAX_ATOMIC_NUMBER, Sample
+from atomfm_calc.registry.coverage import counts_of, objections, weights_of_heads
+from atomfm_calc.sample import Sample
 
 logger = logging.getLogger(__name__)
 
@@ -174,17 +174,11 @@ class Mixer:
                 f"no head of {self.card.label} can compute {state.formula()}: "
                 + "; ".join(f"{name} {reason}" for name, reason in excluded.items())
             )
-        counts = torch.zeros(1, MAX_ATOMIC_NUMBER, dtype=torch.float64)
-        for number, count in state.counts:
-            counts[0, number - 1] = count
-        allowed = torch.tensor([[name not in excluded for name in self.gate.heads]])
-        with torch.no_grad():
-            weights = self.gate(counts, allowed)[0].tolist()
-        of_head = dict(zip(self.gate.heads, weights, strict=True))
+        of_head = weights_of_heads(self.gate, sample, excluded)
         return HeadWeights(
             weights={name: of_head[name] for name in self.card.heads},
             excluded=excluded,
-            warning=self._outside(state, counts),
+            warning=self._outside(state, counts_of(sample)),
         )
 
     def _outside(self, state: State, counts: Tensor) -> str | None:

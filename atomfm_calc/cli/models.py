@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from atomfm_calc.cli.options import DEFAULT_MODEL
+from atomfm_calc.cli.options import DEFAULT_MODEL, ModelOption, StructureFile, read_structures
 
 if TYPE_CHECKING:
     from typing import Literal
 
+    from atomfm_calc.registry.advise import Advice
     from atomfm_calc.registry.card import HeadInfo, Validation
 
 models_app = typer.Typer(help="List, describe and verify models.", no_args_is_help=True)
@@ -77,6 +78,64 @@ def verify(
     for one in names:
         loaded = load_model(one)
         Console().print(f"{loaded.card.label}: intact, {len(loaded.card.heads)} heads")
+
+
+@models_app.command()
+def advise(
+    file: StructureFile,
+    model: ModelOption = DEFAULT_MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Rank the heads of a model for each structure of FILE, with reasons from their cards."""
+    import json
+
+    from atomfm_calc.config import config_to_dict
+    from atomfm_calc.convert import sample_from_atoms
+    from atomfm_calc.models.gate import GATE_FILE, load_gate
+    from atomfm_calc.registry.advise import advise as ask
+    from atomfm_calc.registry.advise import weights_for_advice
+    from atomfm_calc.registry.catalog import find_model, verify_model
+    from atomfm_calc.sample import check_sample
+
+    folder = find_model(model)
+    card = verify_model(folder)
+    gate = None if card.gate_sha256 is None else load_gate(folder / GATE_FILE)
+    answers = []
+    for index, atoms in enumerate(read_structures(file)):
+        sample = sample_from_atoms(atoms, source=f"{file}#{index}")
+        check_sample(sample)
+        ranked = ask(card, sample, weights_for_advice(card, gate, sample))
+        answers.append((atoms.get_chemical_formula(), ranked))
+    if as_json:
+        content = [
+            {"formula": formula, "heads": [config_to_dict(advice) for advice in ranked]}
+            for formula, ranked in answers
+        ]
+        typer.echo(json.dumps({"model": card.label, "structures": content}, indent=1))
+        return
+    for index, (formula, ranked) in enumerate(answers):
+        _show_advice(f"{index}: {formula}", ranked)
+
+
+def _show_advice(title: str, ranked: list[Advice]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "head", "theory", "weight", "energy", "forces", "for", "against", title=title)
+    for place, advice in enumerate(ranked, 1):
+        numbers = (advice.energy_mae_meV_per_atom, advice.forces_mae_meV_per_angstrom)
+        table.add_row(
+            str(place) if advice.may_compute else "–",
+            advice.head,
+            advice.theory,
+            "–" if advice.weight is None else f"{advice.weight:.3f}",
+            *("–" if number is None else f"{number:.1f}" for number in numbers),
+            "; ".join(advice.reasons_for),
+            "; ".join(advice.reasons_against),
+        )
+    console = Console()
+    console.print(table)
+    console.print("Held-out mean absolute errors: energy in meV/atom, forces in meV/Å.")
 
 
 @models_app.command("import-hydragnn")

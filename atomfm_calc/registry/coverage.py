@@ -6,10 +6,13 @@ a mixture and `advise` ask all heads here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
+import torch
 from ase.data import chemical_symbols
+from torch import Tensor
 
+from atomfm_calc.models.gate import CompositionGate, count_elements
 from atomfm_calc.registry.card import PERIODICITIES, HeadInfo
 from atomfm_calc.sample import Sample
 
@@ -62,6 +65,28 @@ def objections(
     elif info.uses_charge and not parity_fits(n_electrons, sample.multiplicity):
         found.append(f"{n_electrons} electrons cannot have multiplicity {sample.multiplicity}")
     return tuple(found)
+
+
+def counts_of(sample: Sample) -> Tensor:
+    """What a gate reads of a structure: [1, 118] atoms per element."""
+    numbers = torch.as_tensor(sample.atomic_numbers)
+    return count_elements(numbers, torch.zeros_like(numbers), 1)
+
+
+def weights_of_heads(
+    gate: CompositionGate, sample: Sample, excluded: Container[str]
+) -> dict[str, float]:
+    """Weights of the heads for a structure, which add up to 1.
+
+    Args:
+        gate: of the model.
+        sample: its elements are read.
+        excluded: heads that get none; not all of them.
+    """
+    allowed = torch.tensor([[name not in excluded for name in gate.heads]])
+    with torch.no_grad():
+        weights = gate(counts_of(sample), allowed)[0].tolist()
+    return dict(zip(gate.heads, weights, strict=True))
 
 
 _NAMES = {

@@ -17,6 +17,7 @@ PLACE = {"--index", "--out", "--overwrite"}
 COMMANDS: dict[str, set[str]] = {
     "atomfm": {"--debug", "--quiet", "--version"},
     "atomfm models": set(),
+    "atomfm models advise": {"file", "--model", "--json"},
     "atomfm models list": set(),
     "atomfm models show": {"name", "--head"},
     "atomfm models verify": {"name"},

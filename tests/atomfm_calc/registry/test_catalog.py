@@ -7,10 +7,17 @@ from pathlib import Path
 import pytest
 
 from atomfm_calc.errors import ConfigError, UnknownNameError, WeightsError
+from atomfm_calc.models.gate import GATE_FILE, save_gate
 from atomfm_calc.registry import catalog
 from atomfm_calc.registry.card import CARD_FILE, load_card, save_card
-from atomfm_calc.registry.catalog import find_model, list_models, load_model, verify_model
-from tests.made.models import HEADS, make_model_folder
+from atomfm_calc.registry.catalog import (
+    add_gate,
+    find_model,
+    list_models,
+    load_model,
+    verify_model,
+)
+from tests.made.models import HEADS, make_model_folder, small_gate
 
 
 @pytest.fixture
@@ -115,3 +122,26 @@ def test_a_shipped_model_is_whole_and_small_enough(name: str) -> None:
     card = load_model(name).card
     assert folder.name == f"{card.name}-{card.version}"
     assert sum(file.stat().st_size for file in folder.iterdir()) <= 12 * 2**20
+
+
+def test_a_gate_belongs_to_its_card(folder: Path) -> None:
+    card = add_gate(folder, small_gate(), {"mixture": "random"})
+    assert load_model(folder).gate is not None
+    assert (load_card(folder), card.measured) == (card, {"mixture": "random"})
+    (folder / GATE_FILE).write_bytes((folder / GATE_FILE).read_bytes()[:-1] + b"x")
+    with pytest.raises(WeightsError, match=r"gate.safetensors has SHA-256 .*changed or damaged"):
+        load_model(folder)
+    (folder / GATE_FILE).unlink()
+    with pytest.raises(WeightsError, match=r"there is no model file .*gate.safetensors"):
+        load_model(folder)
+
+
+def test_a_gate_that_the_card_does_not_name_is_refused(folder: Path) -> None:
+    save_gate(small_gate(), folder / GATE_FILE)
+    with pytest.raises(WeightsError, match="does not name gate.safetensors"):
+        load_model(folder)
+
+
+def test_a_gate_of_other_heads_is_refused(folder: Path) -> None:
+    with pytest.raises(WeightsError, match="the gate weighs one, two, the model has crystals"):
+        add_gate(folder, small_gate(("one", "two")), {})
