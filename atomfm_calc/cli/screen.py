@@ -117,3 +117,69 @@ def _campaign(what: list[str], options: dict[str, Any]) -> Campaign:
     stage = {"heads": [] if head is None else head.split(","), "forces": forces}
     content = {"candidates": {"kind": "files", "paths": what}, "stages": [stage], **options}
     return parse_config(Campaign, content, "the command line")
+
+
+@screen_app.command("plan")
+def plan_command(
+    what: WhatArgument,
+    candidates: Annotated[
+        float, typer.Option("--candidates", help="Structures of the large screening.")
+    ] = 1.1e9,
+    ranks: Annotated[
+        str, typer.Option("--ranks", help="Numbers of ranks (devices), with commas.")
+    ] = "1,8,64,512,4096,9408,75264",
+    seconds: Annotated[float, typer.Option("--seconds", help="Time to measure.")] = 20.0,
+    model: ModelOption = DEFAULT_MODEL,
+    head: HeadsOption = None,
+    forces: Annotated[bool, typer.Option("--forces", help="Forces of the first head.")] = False,
+    device: DeviceOption = "auto",
+    dtype: DtypeOption = "float32",
+    allow_unseen_elements: UnseenOption = False,
+) -> None:
+    """Measure this machine and say what a large screening would take, under which assumptions."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from atomfm_calc.screening.plan import ASSUMPTIONS, measure, project
+    from atomfm_calc.screening.progress import duration
+
+    options = {
+        "model": model, "head": head, "forces": forces, "device": device, "dtype": dtype,
+        "allow_unseen_elements": allow_unseen_elements,
+    }  # fmt: skip
+    measured = measure(_campaign(what, options), seconds)
+    console = Console()
+    console.print(
+        f"One rank here: {measured.structures_per_s:,.0f} structures/s (reading and neighbor lists "
+        f"alone {measured.listing_per_s:,.0f}), {measured.atoms_per_structure:.1f} atoms and "
+        f"{measured.edges_per_structure:.0f} edges each, {measured.rows_per_candidate:.1%} not "
+        f"quarantined; {measured.bytes_per_row:.0f} bytes a row, written at "
+        f"{measured.store_MiB_per_s:.1f} MiB/s; {measured.start_s:.0f} s to start."
+    )
+    table = Table("ranks", "structures/s", "time", "MiB/s to the store", "bound by")
+    for row in project(measured, candidates, [int(number) for number in ranks.split(",")]):
+        bound = "store" if row.is_bound_by_store else "model"
+        table.add_row(
+            f"{row.ranks:,}", f"{row.structures_per_s:,.0f}", duration(row.seconds),
+            f"{row.store_MiB_per_s:,.1f}", bound,
+        )  # fmt: skip
+    console.print(table)
+    total = candidates * measured.rows_per_candidate * measured.bytes_per_row / 2**30
+    console.print(f"{candidates:,.0f} candidates make {total:,.1f} GiB. Assumed:")
+    for assumption in ASSUMPTIONS:
+        console.print(f"- {assumption}", highlight=False)
+
+
+@screen_app.command("report")
+def report_command(
+    folder: Annotated[Path, typer.Argument(help="Folder of results (--out of the run).")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="HTML file; report.html in the folder if left out.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", help="Structures to draw.")] = 12,
+) -> None:
+    """Make one HTML page of histograms, elements, structures, throughput and quarantine."""
+    from atomfm_calc.screening.report import write_report
+
+    path = write_report(folder, folder / "report.html" if out is None else out, top)
+    typer.echo(f"wrote {path}")

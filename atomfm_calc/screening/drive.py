@@ -19,6 +19,7 @@ from atomfm_calc.config import config_to_dict, dump_config, load_config
 from atomfm_calc.errors import ConfigError
 from atomfm_calc.screening.campaign import Campaign, Stage, block_size_of
 from atomfm_calc.screening.evaluation import StageEvaluator
+from atomfm_calc.screening.hull import read_hull
 from atomfm_calc.screening.manifest import Journals, StageFolder
 from atomfm_calc.screening.readers.files import FileSource
 from atomfm_calc.screening.runner import StageWork, run_stage
@@ -60,12 +61,7 @@ def run_campaign(
         DataError: candidates that are not there.
     """
     team = team or Team()
-    settings = CalculatorSettings(
-        device=campaign.device,
-        default_dtype=campaign.dtype,
-        allow_unseen_elements=campaign.allow_unseen_elements,
-    )
-    evaluator = Evaluator(prepare_model(campaign.model, settings), settings)
+    evaluator = open_evaluator(campaign)
     source = open_source(campaign.candidates)
     _agree(campaign, evaluator, source, folder, team)
     for stage in campaign.stages:
@@ -87,6 +83,20 @@ def run_campaign(
             _write_best(kept, folder / BEST_FILE)
 
 
+def open_evaluator(campaign: Campaign) -> Evaluator:
+    """The model of a campaign on its device.
+
+    Raises:
+        UnknownNameError, WeightsError, SetupError: as in `FoundationCalc`.
+    """
+    settings = CalculatorSettings(
+        device=campaign.device,
+        default_dtype=campaign.dtype,
+        allow_unseen_elements=campaign.allow_unseen_elements,
+    )
+    return Evaluator(prepare_model(campaign.model, settings), settings)
+
+
 def stage_work(
     campaign: Campaign,
     stage: Stage,
@@ -97,10 +107,12 @@ def stage_work(
     """What a rank needs to compute a stage."""
     sink = SINKS[campaign.sink]()
     budget = budget_of(evaluator.device.type, campaign.max_atoms, campaign.max_edges)
+    heads = StageEvaluator(evaluator, stage, budget)
     return StageWork(
         source=source,
         block_size=block_size_of(campaign, source.n_candidates),
-        evaluator=StageEvaluator(evaluator, stage, budget),
+        evaluator=heads,
+        hull=None if stage.hull is None else read_hull(stage.hull, evaluator, heads.heads[0]),
         shortest_distance=campaign.shortest_distance,
         folder=StageFolder(folder, sink.suffix),
         sink=sink,

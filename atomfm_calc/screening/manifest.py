@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shutil
 import threading
 import time
 from dataclasses import asdict, dataclass
@@ -65,6 +66,15 @@ class StageFolder:
         """Make the folders."""
         for folder in (self.journal, self.claims, self.path / "rows", self.path / "quarantine"):
             folder.mkdir(parents=True, exist_ok=True)
+
+    def clean(self) -> None:
+        """Delete what killed processes have left half written, if nobody is writing."""
+        if not any(self.claims.glob("block-*")):
+            for partial in self.path.rglob(".*.partial"):
+                if partial.is_dir():
+                    shutil.rmtree(partial, ignore_errors=True)
+                else:
+                    partial.unlink(missing_ok=True)
 
     def rows(self, block: int) -> Path:
         """Where the rows of a block are."""

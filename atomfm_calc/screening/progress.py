@@ -49,7 +49,7 @@ class Progress:
         total = work.source.n_candidates
         (start, before), (now, _) = self._history[0], self._history[-1]
         rate = (n_done - before) / (now - start) if now > start else 0.0
-        left = f"{_duration((total - n_done) / rate)} left" if rate > 0.0 else "time left unknown"
+        left = f"{duration((total - n_done) / rate)} left" if rate > 0.0 else "time left unknown"
         lost = sum(record.n_quarantined for record in journals.records.values())
         line = (
             f"{work.evaluator.stage.name}: {n_done:,} of {total:,} ({n_done / max(total, 1):.1%}), "
@@ -82,7 +82,11 @@ class Progress:
         )
 
 
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds, the two largest of them."""
+    minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {seconds:02d} s"
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days:,} d {hours} h"
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"

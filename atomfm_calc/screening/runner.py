@@ -19,6 +19,7 @@ from atomfm_calc.screening.ahead import made_ahead
 from atomfm_calc.screening.evaluation import Columns, StageEvaluator
 from atomfm_calc.screening.fingerprint import fingerprints
 from atomfm_calc.screening.graphs import ListedBlock, list_block
+from atomfm_calc.screening.hull import EnergyHull
 from atomfm_calc.screening.manifest import (
     CLAIM_LIFETIME_S,
     BlockRecord,
@@ -62,6 +63,8 @@ class StageWork:
     """Where it goes."""
     sink: Sink
     """In which format."""
+    hull: EnergyHull | None = None
+    """Of the stage; None: no column "energy_above_hull"."""
     claim_lifetime_s: float = CLAIM_LIFETIME_S
     """See `manifest`."""
 
@@ -108,7 +111,7 @@ def run_stage(
         rows: list[Columns] = []
         rejected: list[Rejection] = []
         for part in parts:
-            block, columns = _compute(work, part.listed)
+            block, columns = compute(work, part.listed)
             if not rows:
                 check_columns(work.evaluator.stage, columns)
             rows.append(columns)
@@ -130,6 +133,8 @@ def run_stage(
             future.result()
     journals.refresh()
     report(journals)
+    if team.rank == 0:
+        work.folder.clean()
 
 
 def _blocks(work: StageWork, team: Team, journals: Journals, claims: Claims) -> Iterator[int]:
@@ -183,7 +188,7 @@ def _parts(work: StageWork, blocks: Iterator[int]) -> Iterator[_Part]:
             begin, size = end, min(max(int(ATOMS_AT_ONCE / mean), 1), LARGEST_PART)
 
 
-def _compute(work: StageWork, listed: ListedBlock) -> tuple[StructureBlock, Columns]:
+def compute(work: StageWork, listed: ListedBlock) -> tuple[StructureBlock, Columns]:
     """The rows of a part, and its block with everything that was rejected on the way."""
     evaluator, stage = work.evaluator, work.evaluator.stage
     course: Columns = {}
@@ -193,6 +198,9 @@ def _compute(work: StageWork, listed: ListedBlock) -> tuple[StructureBlock, Colu
     for name, column in course.items():  # of the structures that are left
         kept = np.isin(listed.block.index, block.index)
         columns[name] = np.asarray(column)[kept]
+    if work.hull is not None:
+        energies = np.asarray(columns["energy"], dtype=np.float64)
+        columns["energy_above_hull"] = work.hull.above(block, energies)
     described = describe(block, "structures" in stage.store or stage.relax is not None)
     if stage.prototype:
         described["prototype"] = fingerprints(

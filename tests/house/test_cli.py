@@ -24,7 +24,7 @@ COMMANDS: dict[str, set[str]] = {
     "atomfm models import-hydragnn": {
         *("run", "--out", "--head-names", "--card", "--references", "--neighbors"),
     },
-    "atomfm predict": {"file", "--out", *CALCULATOR},
+    "atomfm predict": {"file", "--out", "--properties", *CALCULATOR},
     "atomfm run": set(),
     "atomfm run relax": {
         *("file", "--cell", "--max-force", "--max-steps", "--optimizer", "--pressure-GPa"),
@@ -40,6 +40,11 @@ COMMANDS: dict[str, set[str]] = {
         *("what", "--out", "--model", "--head", "--forces", "--device", "--dtype"),
         *("--allow-unseen-elements", "--rank", "--ranks", "--mpi"),
     },
+    "atomfm screen plan": {
+        *("what", "--candidates", "--ranks", "--seconds", "--model", "--head", "--forces"),
+        *("--device", "--dtype", "--allow-unseen-elements"),
+    },
+    "atomfm screen report": {"folder", "--out", "--top"},
     "atomfm doctor": set(),
 }
 

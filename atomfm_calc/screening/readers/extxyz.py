@@ -41,19 +41,25 @@ class _Lines:
         opened = opener(path, "rb")
         self._file = io.TextIOWrapper(opened, encoding="utf-8", errors="replace")
         self._ahead: list[str] = []
+        self._has_ended = False
         self.damage: str | None = None
         """Why there are no more lines, if it is not that the file ends."""
 
     def peek(self, place: int) -> str | None:
         while len(self._ahead) <= place:
-            try:
-                line = self._file.readline()
-            except (EOFError, OSError, zlib.error) as error:
-                self.damage, line = plain(error), ""
+            line = "" if self._has_ended else self._read()
             if not line:
                 return None
             self._ahead.append(line)
         return self._ahead[place]
+
+    def _read(self) -> str:
+        try:
+            line = self._file.readline()
+        except (EOFError, OSError, zlib.error) as error:
+            self.damage, line = plain(error), ""
+        self._has_ended = not line
+        return line
 
     def take(self) -> str | None:
         line = self.peek(0)
