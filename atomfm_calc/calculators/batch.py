@@ -12,7 +12,13 @@ from ase import Atoms
 from atomfm_calc.calculators.budget import Item, budget_of, compute_in_batches
 from atomfm_calc.calculators.comparison import HeadComparison, iterate_comparisons
 from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
-from atomfm_calc.calculators.setup import DEFAULT_MODEL, CalculatorSettings, prepare_model
+from atomfm_calc.calculators.property_results import PropertyResult, iterate_properties
+from atomfm_calc.calculators.setup import (
+    DEFAULT_MODEL,
+    CalculatorSettings,
+    prepare_model,
+    resolve_device,
+)
 from atomfm_calc.errors import AtomFMError
 from atomfm_calc.graph import collate
 from atomfm_calc.neighbors import SkinCache
@@ -47,16 +53,30 @@ def predict_many(  # noqa: D418
     """Results of several heads."""
 
 
+@overload
+def predict_many(  # noqa: D418
+    structures: Iterable[Atoms],
+    model: str | Path | LoadedModel = ...,
+    settings: CalculatorSettings | None = ...,
+    *,
+    properties: str | Sequence[str],
+    max_atoms: int | None = ...,
+    max_edges: int | None = ...,
+) -> list[PropertyResult]:
+    """Results of property heads."""
+
+
 def predict_many(
     structures: Iterable[Atoms],
     model: str | Path | LoadedModel = DEFAULT_MODEL,
     settings: CalculatorSettings | None = None,
     *,
     heads: str | Sequence[str] | None = None,
+    properties: str | Sequence[str] | None = None,
     want: Sequence[str] | None = None,
     max_atoms: int | None = None,
     max_edges: int | None = None,
-) -> list[StructureResult] | list[HeadComparison]:
+) -> list[StructureResult] | list[HeadComparison] | list[PropertyResult]:
     """Results of one head, or of several, for many structures, in their order.
 
     How structures are packed changes no result but for rounding. A batch that does not fit into
@@ -68,6 +88,7 @@ def predict_many(
         settings: head, device, precision and so on; None: the defaults.
         heads: names, or "all", from one backbone pass per batch; None: the one head of the
             settings.
+        properties: names of property heads, or "all", in place of energies; None: none.
         want: of one head, any of "energy", "forces", "stress" (None: energy and forces);
             structures that are not periodic in three directions get no stress. Of several heads,
             "energy" (None) or "energy" and "forces"; energies alone take no gradient.
@@ -77,7 +98,7 @@ def predict_many(
 
     Returns:
         a `StructureResult` per structure; with `heads`, a `HeadComparison`, which has the reason
-        for every head that may not compute the structure.
+        for every head that may not compute the structure; with `properties`, a `PropertyResult`.
 
     Raises:
         AtomFMError: as in `FoundationCalc`; names the index of the structure.
@@ -86,7 +107,12 @@ def predict_many(
         SetupError: a budget below 1.
     """
     settings = settings or CalculatorSettings()
-    evaluator = Evaluator(prepare_model(model, settings), settings)
+    loaded = prepare_model(model, settings)
+    if properties is not None:
+        names = (properties,) if isinstance(properties, str) else properties
+        budget = budget_of(resolve_device(settings.device).type, max_atoms, max_edges)
+        return list(iterate_properties(loaded, settings, structures, names, budget))
+    evaluator = Evaluator(loaded, settings)
     evaluator.announce()
     results = partial(
         iterate_results, evaluator, structures, want=want, max_atoms=max_atoms, max_edges=max_edges

@@ -20,6 +20,7 @@ from atomfm_calc.cli.options import (
     read_structures,
     settings_from_options,
 )
+from atomfm_calc.cli.properties import predict_properties
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -33,11 +34,18 @@ MAX_ROWS = 20
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="File for the results (.extxyz, .traj ...).")
 ]
+PropertiesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--properties", help="Of a fine-tuned model, separated by commas, or all; no energies."
+    ),
+]
 
 
 def predict(
     file: StructureFile,
     head: HeadOption = None,
+    properties: PropertiesOption = None,
     out: OutOption = None,
     model: ModelOption = DEFAULT_MODEL,
     device: DeviceOption = "auto",
@@ -61,11 +69,12 @@ def predict(
         multiplicity,
         allow_unseen_elements,
     )
-    calc = FoundationCalc.from_settings(model, settings)
-    if head == "all":
-        labeled = _predict_all_heads(calc, structures)
+    if properties is not None:
+        labeled = predict_properties(model, settings, structures, properties, MAX_ROWS)
+    elif head == "all":
+        labeled = _predict_all_heads(FoundationCalc.from_settings(model, settings), structures)
     else:
-        labeled = _predict_one_head(calc, structures)
+        labeled = _predict_one_head(FoundationCalc.from_settings(model, settings), structures)
     if out is not None:
         import ase.io
 
