@@ -10,8 +10,10 @@ from typing import overload
 from ase import Atoms
 
 from atomfm_calc.calculators.budget import Item, budget_of, compute_in_batches
+from atomfm_calc.calculators.checks import check_structure
 from atomfm_calc.calculators.comparison import HeadComparison, iterate_comparisons
 from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
+from atomfm_calc.calculators.preparation import checked_graphs, chunks
 from atomfm_calc.calculators.property_results import PropertyResult, iterate_properties
 from atomfm_calc.calculators.setup import (
     DEFAULT_MODEL,
@@ -20,8 +22,7 @@ from atomfm_calc.calculators.setup import (
     resolve_device,
 )
 from atomfm_calc.errors import AtomFMError
-from atomfm_calc.graph import collate
-from atomfm_calc.neighbors import SkinCache
+from atomfm_calc.graph import AtomicGraph, collate
 from atomfm_calc.registry.catalog import LoadedModel
 
 
@@ -167,13 +168,18 @@ def iterate_results(
 
 
 def _items(evaluator: Evaluator, structures: Iterable[Atoms]) -> Iterator[Item]:
-    for place, atoms in enumerate(structures):
-        cache = SkinCache(evaluator.model.cutoff, skin=0.0)
-        try:
-            graph = evaluator.graph(atoms, evaluator.head, cache)
-        except AtomFMError as error:
-            raise type(error)(f"structure {place}: {error}") from error
-        yield Item(place, graph)
+    for chunk in chunks(structures):
+        admitted = []
+        for place, atoms in chunk:
+            try:
+                check_structure(atoms)
+                admitted.append((atoms, evaluator.admit(atoms, evaluator.head)))
+            except AtomFMError as error:
+                raise type(error)(f"structure {place}: {error}") from error
+        for (place, _), graph in zip(chunk, checked_graphs(evaluator, admitted), strict=True):
+            if not isinstance(graph, AtomicGraph):
+                raise type(graph)(f"structure {place}: {graph}") from graph
+            yield Item(place, graph)
 
 
 def _compute(evaluator: Evaluator, batch: list[Item], want: Sequence[str]) -> list[StructureResult]:

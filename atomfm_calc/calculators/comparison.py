@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -13,10 +15,10 @@ from numpy.typing import NDArray
 
 from atomfm_calc.calculators.budget import BatchBudget, Item, budget_of, compute_in_batches
 from atomfm_calc.calculators.evaluator import Evaluator, HeadPart
-from atomfm_calc.calculators.setup import resolve_head
+from atomfm_calc.calculators.preparation import Admissions, checked_graphs, chunks
+from atomfm_calc.calculators.setup import MIXTURE, resolve_head
 from atomfm_calc.errors import PropertyError, SetupError, StructureError
-from atomfm_calc.graph import collate
-from atomfm_calc.neighbors import SkinCache
+from atomfm_calc.graph import AtomicGraph, collate
 
 Array = NDArray[np.float64]
 
@@ -34,11 +36,51 @@ class HeadComparison:
     """[N, 3] eV/Å by head; None if not asked for"""
     skipped: Mapping[str, str]
     """Why a head was left out: unseen elements, charge, or a structure without energy"""
+    weights: Mapping[str, float] | None = None
+    """Of the heads in the mixture, see `calculators.mixture`; None: the model has no gate, or not
+    all heads that count were evaluated"""
 
     @property
     def heads(self) -> tuple[str, ...]:
         """Heads that were evaluated, in the order of the card."""
         return tuple(self.energies)
+
+    @property
+    def center_name(self) -> str:
+        """What deviations are measured from: "mixture" if there are weights, else "mean"."""
+        return "mean" if self.weights is None else MIXTURE
+
+    @property
+    def center_energy(self) -> float:
+        """Energy above references of the mixture, or the mean over the heads, eV; NaN if none."""
+        return float(self._center(self.energies_above_references)) if self.energies else math.nan
+
+    @property
+    def center_forces(self) -> Array | None:
+        """[N, 3] eV/Å of the mixture, or the mean over the heads; None without forces."""
+        return np.asarray(self._center(self.forces)) if self.forces else None
+
+    @property
+    def energy_deviations(self) -> dict[str, float]:
+        """eV by head: energy above references minus that of the center."""
+        center = self.center_energy
+        return {name: value - center for name, value in self.energies_above_references.items()}
+
+    @property
+    def force_deviations(self) -> dict[str, float]:
+        """eV/Å by head: root mean square over atoms of the distance from the center's forces."""
+        center = self.center_forces
+        if center is None or self.forces is None:
+            return {}
+        return {
+            name: float(np.sqrt(((forces - center) ** 2).sum(axis=1).mean()))
+            for name, forces in self.forces.items()
+        }
+
+    def _center(self, values: Mapping[str, Any]) -> Any:
+        equal = dict.fromkeys(values, 1.0 / len(values))
+        weights = equal if self.weights is None else self.weights
+        return sum(weights[name] * value for name, value in values.items())
 
     @property
     def energy_spread(self) -> float:
@@ -138,6 +180,10 @@ def resolve_heads(evaluator: Evaluator, heads: str | Sequence[str]) -> tuple[str
     every = tuple(evaluator.card.heads)
     if isinstance(heads, str):
         heads = every if heads == "all" else (heads,)
+    if MIXTURE in heads:
+        raise SetupError(
+            "the mixture is no head of its own; evaluate_heads gives its weights beside all heads"
+        )
     if not heads:
         raise SetupError(f"no head is named; {evaluator.card.label} has: {', '.join(every)}")
     chosen = {resolve_head(evaluator.card, name) for name in heads}
@@ -152,6 +198,8 @@ class _Growing:
     above_zero: Mapping[str, float]
     """Reference energy of the structure by head, eV"""
     skipped: dict[str, str]
+    weights: Mapping[str, float] | None = None
+    """Of the mixture, if all heads that count are asked for"""
     missing: int = 0
     """Parts that are still to come"""
     energies: dict[str, float] = field(default_factory=dict)
@@ -175,7 +223,12 @@ class _Growing:
             },
             forces={name: forces[name] for name in order} if "forces" in want else None,
             skipped=self.skipped,
+            weights=self.weights if self._covers_the_mixture() else None,
         )
+
+    def _covers_the_mixture(self) -> bool:
+        counting = [name for name, weight in (self.weights or {}).items() if weight > 0.0]
+        return set(counting) <= set(self.energies)
 
 
 def _iterate(
@@ -205,35 +258,49 @@ def _items(
     begun: deque[_Growing],
 ) -> Iterator[Item]:
     """A structure for each state of charge that its heads see; tells `begun` what will come."""
-    for place, atoms in enumerate(structures):
-        skipped: dict[str, str] = {}
-        states: dict[tuple[int, int], list[str]] = {}
-        for head in heads:
-            try:
-                states.setdefault(evaluator.admit(atoms, head), []).append(head)
-            except StructureError as error:
-                skipped[head] = str(error)
-        items = []
-        try:
+    admissions = Admissions(evaluator=evaluator, heads=heads)
+    references = np.stack([evaluator.model.head(name).references.cpu() for name in heads])
+    for chunk in chunks(structures):
+        admitted = [admissions.of(atoms) for _, atoms in chunk]
+        wanted = [
+            (atoms, state)
+            for (_, atoms), (states, _) in zip(chunk, admitted, strict=True)
+            for state in states
+        ]
+        graphs = iter(checked_graphs(evaluator, wanted))
+        for (place, atoms), (states, skipped) in zip(chunk, admitted, strict=True):
+            items = []
             for members in states.values():
-                cache = SkinCache(evaluator.model.cutoff, skin=0.0)
-                graph = evaluator.graph(atoms, members[0], cache)
-                items.append(Item(place, graph, tuple(members)))
-        except StructureError as error:
-            items, skipped = [], dict.fromkeys(heads, str(error))
-        begun.append(
-            _Growing(
-                heads=heads,
-                above_zero={
-                    name: evaluator.reference_energy(atoms, name)
-                    for item in items
-                    for name in item.heads
-                },
-                skipped=skipped,
-                missing=len(items),
+                graph = next(graphs)
+                if isinstance(graph, AtomicGraph):
+                    items.append(Item(place, graph, tuple(members)))
+                else:
+                    skipped |= dict.fromkeys(members, str(graph))
+            above_zero = references[:, atoms.numbers].sum(axis=1).tolist() if items else ()
+            begun.append(
+                _Growing(
+                    heads=heads,
+                    above_zero=dict(zip(heads, above_zero, strict=False)),
+                    skipped={name: skipped[name] for name in heads if name in skipped},
+                    weights=_weights(evaluator, atoms) if items else None,
+                    missing=len(items),
+                )
             )
-        )
-        yield from items
+            yield from items
+
+
+def _weights(evaluator: Evaluator, atoms: Atoms) -> Mapping[str, float] | None:
+    """Of the heads in the mixture; None if the model has no gate or no weights for the structure.
+
+    A head may be asked for a structure that the mixture keeps it from, such as a molecule's head
+    for a crystal.
+    """
+    if evaluator.mixer is None:
+        return None
+    try:
+        return evaluator.mixer.weights(atoms).weights
+    except StructureError:
+        return None
 
 
 def _compute(

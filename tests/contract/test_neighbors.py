@@ -22,7 +22,7 @@ CUTOFF = 4.1
 MIXTURES = list(product([True, False], repeat=3))
 
 
-def _set_of(edges: EdgeList) -> set[tuple[int, ...]]:
+def edge_set(edges: EdgeList) -> set[tuple[int, ...]]:
     """Edges as (center, neighbor, shift); fails if one is listed twice."""
     rows = np.hstack([edges.edge_index.T, edges.edge_shift]).astype(int)
     found = set(map(tuple, rows.tolist()))
@@ -30,7 +30,7 @@ def _set_of(edges: EdgeList) -> set[tuple[int, ...]]:
     return found
 
 
-def _brute_force(sample: Sample, cutoff: float) -> set[tuple[int, ...]]:
+def brute_force(sample: Sample, cutoff: float) -> set[tuple[int, ...]]:
     """Every pair of every image within `reach` cells, by its distance."""
     reach = 7  # made cells are wider than 4.1 Å / 7 and atoms lie within a few cells of each other
     ranges = [range(-reach, reach + 1) if periodic else (0,) for periodic in sample.pbc]
@@ -44,7 +44,7 @@ def _brute_force(sample: Sample, cutoff: float) -> set[tuple[int, ...]]:
     return set(map(tuple, np.column_stack([center, neighbor, shifts[image]]).astype(int).tolist()))
 
 
-def _random_sample(seed: int, pbc: tuple[bool, ...]) -> Sample:
+def random_sample(seed: int, pbc: tuple[bool, ...]) -> Sample:
     """Skewed cell with edges of 3 to 6 Å, some atoms outside of it."""
     generator = np.random.default_rng(seed)
     cell = np.diag(generator.uniform(3.0, 6.0, 3)) + generator.uniform(-1.2, 1.2, (3, 3))
@@ -60,8 +60,8 @@ def _edges_of(sample: Sample, cutoff: float = CUTOFF) -> EdgeList:
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_edges_of_the_made_structures_are_those_of_brute_force(name: str) -> None:
     sample = STRUCTURES[name]
-    found = _set_of(_edges_of(sample))
-    assert found == _brute_force(sample, CUTOFF)
+    found = edge_set(_edges_of(sample))
+    assert found == brute_force(sample, CUTOFF)
 
 
 @pytest.mark.parametrize("pbc", MIXTURES, ids=str)
@@ -70,15 +70,15 @@ def test_edges_of_the_made_structures_are_those_of_brute_force(name: str) -> Non
 def test_edges_of_random_cells_are_those_of_brute_force(
     pbc: tuple[bool, bool, bool], seed: int
 ) -> None:
-    sample = _random_sample(seed, pbc)
-    assert _set_of(_edges_of(sample)) == _brute_force(sample, CUTOFF)
+    sample = random_sample(seed, pbc)
+    assert edge_set(_edges_of(sample)) == brute_force(sample, CUTOFF)
 
 
 @pytest.mark.parametrize("pbc", MIXTURES, ids=str)
 @pytest.mark.parametrize("seed", range(4))
 def test_edges_are_those_of_ase_and_matscipy(pbc: tuple[bool, bool, bool], seed: int) -> None:
-    atoms = atoms_from_sample(_random_sample(seed, pbc))
-    found = _set_of(find_edges(atoms.positions, atoms.cell.array, atoms.pbc, CUTOFF))
+    atoms = atoms_from_sample(random_sample(seed, pbc))
+    found = edge_set(find_edges(atoms.positions, atoms.cell.array, atoms.pbc, CUTOFF))
     for theirs in (ase.neighborlist.neighbor_list, matscipy.neighbours.neighbour_list):
         center, neighbor, shift = theirs("ijS", atoms, CUTOFF)
         assert found == set(map(tuple, np.column_stack([center, neighbor, shift]).tolist()))
@@ -96,7 +96,7 @@ def test_a_cell_smaller_than_the_cutoff_has_self_images() -> None:
 def test_edges_come_sorted_by_center_and_in_both_directions(name: str) -> None:
     edges = _edges_of(STRUCTURES[name])
     assert (np.diff(edges.edge_index[0]) >= 0).all()
-    found = _set_of(edges)
+    found = edge_set(edges)
     assert found == {(j, i, -a, -b, -c) for i, j, a, b, c in found}
 
 
@@ -114,7 +114,7 @@ def test_the_skin_cache_gives_the_edges_of_a_new_list_while_atoms_move(name: str
     generator = np.random.default_rng(9)
     for _ in range(25):
         moved = cache.edges(sample.positions, sample.cell, sample.pbc)
-        assert _set_of(moved) == _set_of(_edges_of(sample))
+        assert edge_set(moved) == edge_set(_edges_of(sample))
         step = generator.normal(0.0, 0.04, sample.positions.shape)
         sample = replace(sample, positions=sample.positions + step)
     assert cache.n_lists_made < 25
@@ -143,7 +143,7 @@ def test_the_skin_cache_makes_a_new_list_when_more_than_positions_change(change:
     cache.edges(sample.positions, sample.cell, sample.pbc)
     found = cache.edges(changed.positions, changed.cell, changed.pbc)
     assert cache.n_lists_made == 2
-    assert _set_of(found) == _set_of(_edges_of(changed))
+    assert edge_set(found) == edge_set(_edges_of(changed))
 
 
 def test_the_skin_cache_is_not_fooled_by_a_caller_who_writes_into_the_positions() -> None:

@@ -14,6 +14,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("units", "config", "properties"),
     ("sample", "graph"),
     ("neighbors", "kernels", "convert"),
+    ("neighbors_batch",),
     ("models",),
     ("registry",),
     ("calculators",),
@@ -56,7 +57,9 @@ DOORS: dict[str, tuple[str, ...]] = {
     "triton": ("atomfm_calc/kernels/cuda_programs.py", "tests/"),
     "matscipy": ("atomfm_calc/workflows/elastic.py", "tests/"),
     "phonopy": ("atomfm_calc/workflows/phonons.py",),
-    "torch_sim": ("atomfm_calc/calculators/torchsim.py", "tests/"),
+    "torch_sim": (
+        "atomfm_calc/calculators/torchsim.py", "tests/", "benchmarks/adapters/torchsim.py",
+    ),
     "metatomic": ("atomfm_calc/calculators/metatomic.py",),
     "torch.distributed": ("training/parallel/",),
     "mpi4py": (
@@ -88,8 +91,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "google": ("training/datasets/readers/tfrecord.py",),
     "google_crc32c": ("training/datasets/readers/tfrecord.py",),
     "deephyper": ("training/hpo/",),
-    "tblite": ("training/collection/engines/",),
-    "pyscf": ("training/collection/engines/",),
+    "tblite": ("training/collection/engines/", "downstream/stand_in/"),
+    "pyscf": ("training/collection/engines/", "downstream/stand_in/"),
     "gpaw": ("training/collection/engines/",),
     "rdkit": ("training/collection/generators/",),
     "matplotlib": (
@@ -100,7 +103,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "ase.Atoms": (
         "atomfm_calc/convert.py", "atomfm_calc/calculators/", "atomfm_calc/workflows/",
         "atomfm_calc/screening/", "atomfm_calc/cli/", "training/collection/",
-        "training/datasets/readers/", "tests/", "tutorials/", "benchmarks/", "docs/",
+        "training/datasets/readers/", "downstream/stand_in/", "tests/", "tutorials/",
+        "benchmarks/", "docs/",
     ),
     "ase.io": (
         "atomfm_calc/workflows/", "atomfm_calc/screening/", "atomfm_calc/cli/",
