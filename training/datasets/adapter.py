@@ -221,16 +221,16 @@ class PublicDataset(Generic[Record]):
 
     def count(self, path: Path) -> int:
         """Number of records in a file."""
-        with _named(path, None):
+        with named_record(path, None):
             return self.format.count(path)
 
     def read(self, path: Path, start: int = 0, stop: int | None = None) -> Iterator[Sample]:
         """As `Dataset.read`."""
         number = start
-        with _named(path, number):
+        with named_record(path, number):
             records = self.format.records(path, start, stop)
         while True:
-            with _named(path, number):
+            with named_record(path, number):
                 record = next(records, None)
                 if record is None:
                     return
@@ -277,7 +277,7 @@ def _names_in(path: Path) -> frozenset[str]:
 
 
 @contextmanager
-def _named(path: Path, number: int | None) -> Iterator[None]:
+def named_record(path: Path, number: int | None) -> Iterator[None]:
     """Give file and record to every error that comes from reading."""
     place = f"{path}" if number is None else f"{path}#{number}"
     try:

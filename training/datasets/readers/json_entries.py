@@ -25,6 +25,16 @@ BUFFER_BYTES = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
+class TableRow:
+    """One row of a table."""
+
+    name: Any
+    """From the table's index."""
+    values: JsonObject
+    """By the names of the columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class NestedEntry:
     """One entry of `{outer: {inner: {...}}}`."""
 
@@ -36,8 +46,12 @@ class NestedEntry:
     """The entry."""
 
 
-def read_entries(path: Path) -> Iterator[JsonObject]:
+def read_entries(path: Path, key: str = "entries") -> Iterator[JsonObject]:
     """Entries of `{"entries": [{...}, ...]}`, as pymatgen writes a list of computed entries.
+
+    Args:
+        path: the file.
+        key: of the list at the top of the file.
 
     Raises:
         DataError: the file has no such list, or an empty one.
@@ -45,13 +59,48 @@ def read_entries(path: Path) -> Iterator[JsonObject]:
     """
     is_empty = True
     with _open(path) as file:
-        entries = ijson.items(file, "entries.item", use_float=True, buf_size=BUFFER_BYTES)
+        entries = ijson.items(file, f"{key}.item", use_float=True, buf_size=BUFFER_BYTES)
         for entry in entries:
             is_empty = False
             yield _object(entry, "an entry")
     if is_empty:
-        raise DataError('there is nothing in a list "entries" at the top of the file')
+        raise DataError(f'there is nothing in a list "{key}" at the top of the file')
 
+
+def read_table(path: Path) -> Iterator[TableRow]:
+    """Rows of `{"index": [...], "columns": [...], "data": [[...], ...]}`, as pandas splits a table.
+
+    Raises:
+        As `read_entries`; DataError: names of rows or columns come after the rows or are missing,
+            or a row has more or fewer values than there are columns, or there is a row too few.
+    """
+    names, columns = _names_of_table(path)
+    n_rows = 0
+    with _open(path) as file:
+        for row in ijson.items(file, "data.item", use_float=True, buf_size=BUFFER_BYTES):
+            if not isinstance(row, list) or len(row) != len(columns):
+                raise DataError(f"row {n_rows} is {str(row)[:60]!r}; the columns are {columns}")
+            if n_rows == len(names):
+                raise DataError(f"there are more rows than the {len(names)} names in the index")
+            yield TableRow(name=names[n_rows], values=dict(zip(columns, row, strict=True)))
+            n_rows += 1
+    if n_rows < len(names):
+        raise DataError(f"the file ends after {n_rows} of {len(names)} rows")
+
+
+def _names_of_table(path: Path) -> tuple[list[Any], list[str]]:
+    """Names of rows and columns, which pandas writes before the rows."""
+    found: dict[str, list[Any]] = {"index": [], "columns": []}
+    with _open(path) as file:
+        for prefix, event, value in ijson.parse(file, buf_size=BUFFER_BYTES):
+            if (prefix, event) == ("data", "start_array"):
+                break
+            name = prefix.removesuffix(".item")
+            if name in found and event in ("string", "number"):
+                found[name].append(value)
+    if not found["index"] or not found["columns"]:
+        raise DataError('there are no lists "index" and "columns" before the rows in "data"')
+    return found["index"], found["columns"]
 
 def read_nested_entries(path: Path) -> Iterator[NestedEntry]:
     """Entries of `{outer: {inner: {...}}}`, in the file's order; one group is in memory at a time.
