@@ -130,7 +130,7 @@ def _structures(path: Path, n_structures: int) -> str:
     source = FileSource([path.as_posix()])
     figures = [
         f"<figure>{structure_svg(atoms)}<figcaption>{place}. "
-        f"{html.escape(atoms.get_chemical_formula())}<br>{html.escape(name)}</figcaption></figure>"
+        f"{html.escape(atoms.get_chemical_formula())}<br/>{html.escape(name)}</figcaption></figure>"
         for place, (name, atoms) in enumerate(islice(source.structures(), n_structures), 1)
     ]
     return f"<h3>Kept: {source.n_candidates:,}, the best first</h3>{''.join(figures)}"

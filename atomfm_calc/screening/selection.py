@@ -6,7 +6,7 @@ What is kept is read again with everything, and its structures with it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from atomfm_calc.screening.readers.files import FileSource
 from atomfm_calc.screening.rows import describe, join, n_rows_of
 from atomfm_calc.screening.sinks.parquet import ParquetSink
 from atomfm_calc.screening.sinks.sink import Sink
-from atomfm_calc.screening.structures import CandidateSource
+from atomfm_calc.screening.structures import CandidateSource, empty_block
 
 SELECTED_FILE = "selected.parquet"
 STRUCTURE_COLUMNS = ("positions", "cell", "pbc")
@@ -99,10 +99,10 @@ def select(
 
 
 def _nothing(sink: Sink, folder: StageFolder, n_blocks: int) -> Columns:
-    """The columns of a stage, without a row."""
-    if n_blocks == 0:
-        return {"index": np.zeros(0, np.int64)}
-    return _take(sink.read(folder.rows(0)), np.zeros(0, np.int64))
+    """The columns of a selection, without a row."""
+    none = np.zeros(0, np.int64)
+    columns = _take(sink.read(folder.rows(0)), none) if n_blocks else {}
+    return describe(empty_block(), with_structures=True) | columns | {"rank": none}
 
 
 def _race(stage: Stage, folder: StageFolder, sink: Sink, n_blocks: int, cutoff: float) -> _Kept:
@@ -258,8 +258,3 @@ def _rows_of(column: Column, rows: NDArray[np.int64]) -> Column:
     if isinstance(column, np.ndarray):
         return column[rows]
     return [column[row] for row in rows.tolist()]
-
-
-def selected_structures(path: Path) -> Iterator[tuple[str, object]]:
-    """Ids and structures of a table that `select` wrote, the best first."""
-    yield from FileSource([path.as_posix()]).structures()
