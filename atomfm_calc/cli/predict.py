@@ -12,7 +12,6 @@ from atomfm_calc.cli.options import (
     ChargeOption,
     DeviceOption,
     DtypeOption,
-    HeadOption,
     ModelOption,
     MultiplicityOption,
     StructureFile,
@@ -34,6 +33,14 @@ MAX_ROWS = 20
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="File for the results (.extxyz, .traj ...).")
 ]
+HeadsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--head",
+        "--heads",
+        help="Level of theory; all: a table of all heads; mixture: all, weighed by composition.",
+    ),
+]
 PropertiesOption = Annotated[
     str | None,
     typer.Option(
@@ -44,7 +51,7 @@ PropertiesOption = Annotated[
 
 def predict(
     file: StructureFile,
-    head: HeadOption = None,
+    head: HeadsOption = None,
     properties: PropertiesOption = None,
     out: OutOption = None,
     model: ModelOption = DEFAULT_MODEL,
@@ -173,29 +180,34 @@ def _predict_all_heads(calc: FoundationCalc, structures: list[Atoms]) -> list[At
 def print_comparison(
     calc: FoundationCalc, atoms: Atoms, comparison: HeadComparison, title: str
 ) -> None:
-    """Print one line per head: what it says, and how far from the mean of all, or why not."""
+    """Print one line per head: what it says, and how far from the mixture or mean, or why not."""
     import numpy as np
     from rich.console import Console
     from rich.table import Table
 
+    from atomfm_calc.calculators.setup import MIXTURE
+
+    center, forces = comparison.center_name, comparison.forces or {}
+    weighed = comparison.weights is not None
+    columns = ["energy (eV)", "above references (eV/atom)", "max force (eV/Å)"]
+    columns.append(f"force off the {center} (eV/Å)")
     table = Table(
-        "head",
-        "theory",
-        "energy (eV)",
-        "above references (eV/atom)",
-        "max force (eV/Å)",
-        "force off the mean (eV/Å)",
+        *("head", "theory", *(["weight"] if weighed else []), *columns),
         title=f"{title}: {atoms.get_chemical_formula()}",
     )
-    forces = comparison.forces or {}
-    mean = np.mean(list(forces.values()), axis=0) if forces else None
     for head in comparison.heads:
-        row = [f"{comparison.energies[head]:.4f}"]
+        row = [] if comparison.weights is None else [f"{comparison.weights[head]:.3f}"]
+        row.append(f"{comparison.energies[head]:.4f}")
         row.append(f"{comparison.energies_above_references[head] / len(atoms):.4f}")
-        if mean is not None:
+        if forces:
             row.append(f"{np.linalg.norm(forces[head], axis=1).max():.3f}")
-            row.append(f"{np.sqrt(((forces[head] - mean) ** 2).sum(axis=1).mean()):.3f}")
+            row.append(f"{comparison.force_deviations[head]:.3f}")
         table.add_row(head, calc.heads[head].theory, *row)
+    if weighed:
+        row = ["1.000", "–", f"{comparison.center_energy / len(atoms):.4f}"]
+        if comparison.center_forces is not None:
+            row.append(f"{np.linalg.norm(comparison.center_forces, axis=1).max():.3f}")
+        table.add_row(MIXTURE, "by composition", *row)
     console = Console()
     console.print(table)
     for reason in dict.fromkeys(comparison.skipped.values()):

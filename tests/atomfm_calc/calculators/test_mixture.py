@@ -191,3 +191,21 @@ def test_second_derivatives_are_those_of_the_mixed_forces(
     moved.positions[0, 0] -= 2 * STEP
     slope = -(upper - calc.get_forces(moved)).ravel() / (2 * STEP)
     assert hessian[0] == pytest.approx(slope, abs=1e-5)
+
+
+def test_heads_deviate_from_the_mixture_where_there_is_one(
+    calc: FoundationCalc, make_calc: Make, ethanol: Atoms
+) -> None:
+    comparison = calc.evaluate_heads(ethanol)
+    assert (comparison.center_name, comparison.weights) == ("mixture", calc.head_weights(ethanol))
+    assert comparison.center_energy == pytest.approx(calc.get_potential_energy(ethanol), abs=1e-10)
+    assert comparison.center_forces == pytest.approx(calc.get_forces(ethanol), abs=1e-10)
+    assert calc.evaluate_heads(ethanol, heads=["ions", "molecules"]).weights is None
+    with pytest.raises(SetupError, match="the mixture is no head of its own"):
+        calc.evaluate_heads(ethanol, heads="mixture")
+    plain = make_calc().evaluate_heads(ethanol)
+    assert plain.center_name == "mean"
+    assert sum(plain.energy_deviations.values()) == pytest.approx(0.0, abs=1e-9)
+    root = np.sqrt(np.mean(np.square(list(plain.force_deviations.values()))))
+    spread = np.sqrt(np.mean(np.square(plain.force_spread)))
+    assert root == pytest.approx(spread, rel=1e-6)
