@@ -15,7 +15,8 @@ from ase.calculators.calculator import CalculationFailed
 
 from atomfm_calc.calculators import memory
 from atomfm_calc.calculators.memory import NEEDS, MemoryEstimate, free_memory, is_out_of_memory
-from atomfm_calc.errors import PropertyError, UnknownNameError
+from atomfm_calc.errors import InsufficientMemoryError, PropertyError, UnknownNameError
+from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.kernels import KERNELS
 from atomfm_calc.models.architecture import PainnConfig
 from tests.atomfm_calc.calculators.conftest import Make
@@ -144,3 +145,30 @@ def test_the_error_says_what_fits(make_calc: Make, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(calc._evaluator.model, "features", fail)
     with pytest.raises(CalculationFailed, match="8 atoms with .* About 4 atoms of this density"):
         calc.get_forces(crystal)
+
+
+def test_a_full_gpu_is_emptied_and_its_free_memory_is_told(
+    make_calc: Make, salt: Atoms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calc, emptied = make_calc(), []
+    need = calc.estimate_memory(salt).n_bytes
+    facts = {
+        "mem_get_info": lambda device: (need // 4, 80 * 2**30),
+        "memory_reserved": lambda device: need,
+        "memory_allocated": lambda device: need - need // 4,
+        "empty_cache": lambda: emptied.append(True),
+    }
+    for name, fact in facts.items():
+        monkeypatch.setattr(torch.cuda, name, fact)
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(calc._evaluator.model, "features", fail)
+    monkeypatch.setattr(calc._evaluator, "device", torch.device("cuda"))
+    monkeypatch.setattr(AtomicGraph, "to", lambda graph, *_: graph)
+    # free are a quarter of the need, and a quarter that torch holds in its cache: 1 of 2 atoms
+    text = r"2 atoms with \d+ edges .* memory of cuda: about .* GiB are needed .* About 1 atoms"
+    with pytest.raises(InsufficientMemoryError, match=text):
+        calc.get_forces(salt)
+    assert emptied == [True]
