@@ -15,6 +15,8 @@ from ase.build import bulk, molecule
 
 from atomfm_calc.cli import main
 from atomfm_calc.cli.doctor import REQUIREMENT
+from tests.made.hydragnn import MadeRun
+from tests.made.hydragnn import write as write_run
 from tests.made.models import HEADS, make_model_folder
 
 
@@ -179,3 +181,24 @@ def test_requirements_of_extras_are_recognized() -> None:
 def test_importing_loads_no_torch(module: str) -> None:
     program = f"import sys, {module}; sys.exit('torch' in sys.modules or 'ase' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_checkpoint_of_hydragnn_becomes_a_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(MadeRun(biased=True), tmp_path / "run")
+    assert run("models", "import-hydragnn", tmp_path / "run", "--out", tmp_path / "model") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "heads branch-0, branch-1, branch-2" in told
+    assert "two water molecules 50 Å apart" in told
+    assert "in 20 orientations spreads over" in told
+    ase.io.write(tmp_path / "water.extxyz", molecule("H2O"))
+    assert run("predict", tmp_path / "water.extxyz", "--model", tmp_path / "model") == 0
+
+
+def test_an_unknown_choice_of_neighbors_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ("--out", tmp_path / "model", "--neighbors", "few")
+    assert run("models", "import-hydragnn", tmp_path, *out) == 1
+    assert "no choice of neighbors 'few'" in capsys.readouterr().err
