@@ -45,7 +45,7 @@ def fit_additive(counts: Floats, per_atom: Floats) -> Additive:
         error = per_atom - mean - left @ (shrink * projected)
         # the mean is fitted as well: 1 / S of each value's own weight
         own = (left**2) @ shrink + 1.0 / len(per_atom)
-        outside = float(np.sqrt(np.mean((error / np.maximum(1.0 - own, 1e-3)) ** 2)))
+        outside = float(np.sqrt(np.mean((error / np.maximum(1.0 - own, 1e-12)) ** 2)))
         if best is None or outside < best[0]:
             inverse = singular / (singular**2 + penalty)
             best = outside, right.T @ (inverse * projected)

@@ -8,7 +8,7 @@ from typing import Any
 from ase.data import chemical_symbols
 
 NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86, 118)
-F_BLOCK = {6: range(57, 72), 7: range(89, 104)}
+F_BLOCK = {6: range(57, 71), 7: range(89, 103)}
 """Lanthanides and actinides by period; shown in two rows of their own."""
 
 

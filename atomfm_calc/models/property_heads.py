@@ -156,7 +156,7 @@ class Attention(nn.Module):
         """Shares [N, 1]."""
         score = self.score(scalars)  # [N, 1]
         largest = score.new_full((graph.n_structures, 1), -torch.inf)
-        largest = largest.index_reduce(0, graph.batch, score.detach(), "amax")
+        largest = largest.scatter_reduce(0, graph.batch[:, None], score.detach(), "amax")
         weight = torch.exp(score - largest.index_select(0, graph.batch))
         return weight / sum_to_structures(weight, graph).index_select(0, graph.batch)
 
