@@ -27,7 +27,7 @@ MAKERS: dict[str, Callable[[], Iterator[LabeledFrame]]] = {
     "molecules": properties_of_molecules,
     "perovskites": perovskites,
     "strained-conformers": partial(
-        strained_conformers, conformers_of_each=22, temperature_K=3000.0
+        strained_conformers, conformers_of_each=22, temperature_K=2000.0
     ),
 }
 """Of every file in `STAND_INS`."""

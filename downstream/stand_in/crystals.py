@@ -60,7 +60,7 @@ HONEYCOMBS: tuple[tuple[str, str], ...] = (
     ("Si Ge Sn", "C Si Ge"),
     ("Mg Zn Cd", "O S Se Te"),
 )
-"""Species of the two sites, all combinations."""
+"""Species of the two sites, all combinations once."""
 
 
 def compounds() -> Iterator[LabeledFrame]:
@@ -137,8 +137,9 @@ def _compositions() -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _layers() -> Iterator[tuple[str, Atoms]]:
-    for first, second in HONEYCOMBS:
-        for pair in product(first.split(), second.split()):
+    pairs = [p for first, second in HONEYCOMBS for p in product(first.split(), second.split())]
+    for number, pair in enumerate(pairs):
+        if pair[::-1] not in pairs[:number]:
             a = 0.98 * (_radius(pair[0]) + _radius(pair[1])) * 3.0**0.5
             yield "".join(pair), graphene(formula="".join(pair), a=a, vacuum=None)
 
