@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,19 +21,15 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 from machine import Seconds, load_average, machine_facts, seconds
+from random_model import make_evaluator
 from rich.console import Console
 from rich.table import Table
 
 from atomfm_calc.calculators.batch import iterate_results
-from atomfm_calc.calculators.evaluator import Evaluator
-from atomfm_calc.calculators.setup import CalculatorSettings, prepare_model
 from atomfm_calc.graph import AtomicGraph, collate, sum_to_structures
 from atomfm_calc.kernels import KERNELS
-from atomfm_calc.models.architecture import Architecture, EnergyHeadConfig, PainnConfig
 from atomfm_calc.models.derivatives import predict, predict_heads
 from atomfm_calc.models.foundation import FoundationModel
-from atomfm_calc.models.weights import WEIGHTS_FILE, save_weights
-from atomfm_calc.registry.card import HeadInfo, ModelCard, save_card
 
 RESULTS = Path(__file__).parent / "results" / "batches.json"
 CUTOFF = 5.0
@@ -42,39 +37,6 @@ MOLECULES = ("H2", "H2O", "CO2", "NH3", "CH4", "C2H4", "CH3OH", "C2H6", "CH3CH2O
 ELEMENTS = ("H", "C", "N", "O")
 Task = Callable[[], object]
 Times = dict[str, dict[str, float]]
-
-
-def make_model(n_heads: int, hidden: tuple[int, ...]) -> FoundationModel:
-    """Random weights, frozen."""
-    torch.manual_seed(0)
-    architecture = Architecture(
-        painn=PainnConfig(n_features=128, n_layers=4, n_radial=20, cutoff=CUTOFF),
-        head=EnergyHeadConfig(hidden=hidden),
-    )
-    names = [f"head-{index}" for index in range(n_heads)]
-    return FoundationModel(architecture, names).requires_grad_(False).eval()
-
-
-def make_evaluator(kernel: str, n_heads: int, hidden: tuple[int, ...]) -> Evaluator:
-    """The model with a card, as a calculator has it."""
-    model = make_model(n_heads, hidden)
-    info = HeadInfo(
-        title="random weights", theory="none", code="none", data="none", source="benchmark",
-        licence="none", elements=dict.fromkeys(ELEMENTS, 1), labels={"energy": 1, "forces": 1},
-        n_structures={"train": 1, "validation": 1, "test": 1}, periodicity=("molecule",),
-        energy_zero="nothing",
-    )  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder)
-        card = ModelCard(
-            name="random", version="0.0.1", title="random weights", description="Not trained.",
-            licence="none", citation="none", default_head="head-0",
-            default_head_reason="the first", heads=dict.fromkeys(model.head_names, info),
-            weights_sha256=save_weights(model, path / WEIGHTS_FILE),
-        )  # fmt: skip
-        save_card(card, path)
-        settings = CalculatorSettings(device="cpu", kernel=kernel)
-        return Evaluator(prepare_model(path, settings), settings)
 
 
 def one_by_one(model: FoundationModel, graph: AtomicGraph, *, forces: bool) -> None:

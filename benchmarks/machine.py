@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +36,43 @@ def seconds(device: str) -> Seconds:
     if device == "cuda":
         torch.cuda.synchronize()
     return Seconds(time.perf_counter(), time.process_time())
+
+
+@contextmanager
+def device_seconds(device: str) -> Iterator[dict[str, float]]:
+    """Time between two events on the accelerator, "device" in the table; nothing on the CPU.
+
+    Less than the wall time by what the accelerator waited before its first and after its last task.
+    """
+    spent: dict[str, float] = {}
+    if device != "cuda":
+        yield spent
+        return
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    first.record()
+    yield spent
+    last.record()
+    torch.cuda.synchronize()
+    spent["device"] = first.elapsed_time(last) / 1e3
+
+
+def copy_bandwidth(device: str, megabytes: int = 256, repeats: int = 5) -> float:
+    """GB/s of copying an array that fits into no cache, reading and writing counted; the best."""
+    source = torch.ones(megabytes * 250_000, device=device)
+    target = torch.empty_like(source)
+    least = float("inf")
+    for _ in range(repeats + 1):
+        started = seconds(device)
+        target.copy_(source)
+        least = min(least, seconds(device).since(started).wall)
+    return 2 * source.nbytes / least / 1e9
+
+
+def free_accelerator_memory() -> float:
+    """Give back what the accelerator's cache holds; MB that tensors take, now also the peak."""
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return torch.cuda.memory_allocated() / 1e6
 
 
 def machine_facts(device: str = "cpu") -> dict[str, str | int]:

@@ -24,29 +24,9 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 from ase.neighborlist import neighbor_list
 from ase.optimize import FIRE
+from structures import water_box
 
 from atomfm_calc import FoundationCalc
-
-WATER_DENSITY = 0.997
-"""g/cm³ at 298 K."""
-
-
-def water_box(n_molecules: int = 64, seed: int = 0) -> Atoms:
-    """Molecules on a cubic grid, turned at random, in a cube of the density of water."""
-    rng = np.random.default_rng(seed)
-    single = molecule("H2O")
-    mass = n_molecules * single.get_masses().sum() / units.kg * 1e3
-    length = (mass / WATER_DENSITY * 1e24) ** (1 / 3)
-    per_edge = round(n_molecules ** (1 / 3))
-    box = Atoms(cell=[length] * 3, pbc=True)
-    for index in np.ndindex(per_edge, per_edge, per_edge):
-        one = single.copy()
-        phi, psi = rng.uniform(0, 360, 2)
-        one.euler_rotate(phi, np.degrees(np.arccos(rng.uniform(-1, 1))), psi, center="COM")
-        one.positions += (np.array(index) + 0.5) * length / per_edge - one.get_center_of_mass()
-        box += one
-    return box
-
 
 SYSTEMS: dict[str, tuple[Callable[[], Atoms], float]] = {
     "Si64": (lambda: bulk("Si", cubic=True) * (2, 2, 2), 1.0),

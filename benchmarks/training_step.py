@@ -34,11 +34,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydragnn_process import HydragnnProcess, ProgramAbsentError, write_batches
+from hydragnn_process import start_hydragnn, write_batches
 from machine import load_average, machine_facts, peak_memory, seconds
 from made_batches import ReadyBatches, made_batches
 from rich.console import Console
 from rich.table import Table
+from worker_process import ProgramAbsentError, WorkerProcess
 
 from atomfm_calc.kernels import KERNELS, best_kernel
 from atomfm_calc.models.architecture import Architecture, PainnConfig
@@ -137,7 +138,7 @@ class Comparison:
         steps.run()
         return peak_memory(self.given.device) - before
 
-    def measure_times(self, process: HydragnnProcess | None) -> None:
+    def measure_times(self, process: WorkerProcess | None) -> None:
         """Fill `seconds` and `facts`; warm up, then take turns."""
         given = self.given
         own = {v: OwnSteps(v, self.painn, self.batches, given.device) for v in self.own}
@@ -169,10 +170,10 @@ class Comparison:
                     answer = process.ask(self.request(variant))
                 facts["peak_memory_MB"] = round(answer["peak"], 1)
 
-    def start_peer(self, batches: Path) -> HydragnnProcess:
+    def start_peer(self, batches: Path) -> WorkerProcess:
         """HydraGNN in a fresh process."""
         given = self.given
-        return HydragnnProcess(
+        return start_hydragnn(
             given.hydragnn_python,
             given.hydragnn,
             batches,
@@ -238,7 +239,7 @@ def compare(given: argparse.Namespace, start: Sequence[str]) -> dict[str, Any]:
         if given.hydragnn is not None:
             try:
                 process = stack.enter_context(comparison.start_peer(batches))
-                peer = {"status": "measured", **process.versions, "commit": commit(given.hydragnn)}
+                peer = {"status": "measured", **process.hello, "commit": commit(given.hydragnn)}
             except ProgramAbsentError as error:
                 peer = {"status": f"absent: {error}"}
         comparison.measure_times(process)
