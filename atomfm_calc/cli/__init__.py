@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # importing rich takes longer than all else that `--help` needs
 )
 app.add_typer(models_app, name="models")
 app.command()(predict)
