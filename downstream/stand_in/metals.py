@@ -54,7 +54,7 @@ def alloys() -> Iterator[LabeledFrame]:
         peak = _last_phonon_peak(relaxed)
         if peak is None:
             continue
-        moduli = _hill_moduli(stiffness)
+        moduli = hill_moduli(stiffness)
         info = {
             "log_kvrh": float(np.log10(moduli[0])),
             "log_gvrh": float(np.log10(moduli[1])),
@@ -137,7 +137,7 @@ def _stiffness(atoms: Atoms) -> Floats:
     return 0.5 * (stiffness + stiffness.T)
 
 
-def _hill_moduli(stiffness: Floats) -> tuple[float, float]:
+def hill_moduli(stiffness: Floats) -> tuple[float, float]:
     """Bulk and shear modulus, means of Voigt's and Reuss's.
 
     Source: Hill, Proc. Phys. Soc. A 65, 349 (1952).
