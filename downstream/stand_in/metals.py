@@ -69,9 +69,9 @@ def disordered_alloy(n_frames: int) -> Iterator[LabeledFrame]:
     rng = np.random.default_rng(7)
     palette = [metal for metal in METALS if metal != "Al"]
     for number in range(n_frames):
-        atoms = bulk("Pd", cubic=True, a=rng.uniform(3.75, 4.0)) * (2, 2, 1)
+        atoms = bulk("Pd", cubic=True, a=rng.uniform(3.88, 4.05)) * (2, 2, 1)
         atoms.set_chemical_symbols(list(rng.choice(palette, len(atoms))))
-        atoms = rattle(strain(atoms, rng.uniform(0.0, 0.04), rng), rng.uniform(0.02, 0.2), rng)
+        atoms = rattle(strain(atoms, rng.uniform(0.0, 0.03), rng), rng.uniform(0.02, 0.12), rng)
         labels = {"energy": np.asarray(_energy(atoms)), "forces": _forces(atoms)}
         labels["stress"] = voigt_6_to_full_3x3_stress(_stress(atoms))
         yield LabeledFrame(atoms=atoms, labels=labels, source=f"disordered/{number}")
