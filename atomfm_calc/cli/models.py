@@ -57,12 +57,13 @@ def show(
     for key, info in card.heads.items():
         energy, forces = _errors(info.validation)
         charges = ", ".join(f"{charge:+d}" if charge else "0" for charge in info.charges)
-        n_structures = str(info.n_structures.get("train", 0))
-        table.add_row(
-            key, info.theory, str(len(info.elements)), charges, n_structures, energy, forces
-        )
+        n_structures = str(info.n_structures.get("train", "–"))
+        elements = str(len(info.elements)) if info.elements_known else "not stated"
+        table.add_row(key, info.theory, elements, charges, n_structures, energy, forces)
     console.print(table)
     console.print("Held-out mean absolute errors: energy in meV/atom, forces in meV/Å.")
+    for what, text in card.measured.items():
+        console.print(f"Measured, {what}: {text}.")
 
 
 @models_app.command()

@@ -153,6 +153,8 @@ def _doubts(info: HeadInfo, sample: Sample) -> tuple[str, ...]:
     rarest = min(symbols, key=lambda symbol: info.elements.get(symbol, 0))
     if info.elements.get(rarest) and scarcity >= 2:
         found.append(f"{WORDS[scarcity]} training structures with {rarest}")
+    if not info.elements_known:
+        found.append("nobody says which elements it was trained on")
     if _is_one_substance(info):
         found.append(
             f"every training structure holds all of {', '.join(info.elements)}: a single kind of "

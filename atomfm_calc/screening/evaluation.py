@@ -18,6 +18,7 @@ from atomfm_calc.calculators.setup import resolve_head
 from atomfm_calc.errors import ConfigError, InsufficientMemoryError
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.models.derivatives import predict, predict_heads
+from atomfm_calc.registry.coverage import unseen_elements
 from atomfm_calc.screening.campaign import Stage
 from atomfm_calc.screening.graphs import ListedBlock
 from atomfm_calc.screening.structures import StructureBlock
@@ -79,7 +80,7 @@ class StageEvaluator:
             [evaluator.model.head(name).references.cpu().numpy() for name in self.heads]
         )  # [H, Z]
         self._covers = np.array(
-            [[bool(card.elements.get(symbol)) for symbol in chemical_symbols] for card in cards]
+            [[not unseen_elements(card, [symbol]) for symbol in chemical_symbols] for card in cards]
         )  # [H, Z]
         self._uses_charge = np.array([card.uses_charge for card in cards])
         self._cards = cards
