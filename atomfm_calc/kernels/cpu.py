@@ -1,13 +1,7 @@
 """Fused message passing on the CPU: `reference` in one pass over the edges, see `cpu_loops`.
 
 Plain torch writes and rereads a dozen arrays of size [E, 3F] per layer; here each edge is read once
-and its messages are added up in cache. There are two ways:
-
-- `messages` takes the filters of every edge. The messages are a polynomial of the inputs, so the
-  gradient and the gradient of the gradient (needed to train on forces) are loops of the same kind.
-- `tabulated_messages` is for inference: it reads the filters from a table and has no array of size
-  [E, 3F] at all. Its gradient is a loop too; where derivatives of that are asked for, the gradient
-  is made by the first way from the exact filters, so second derivatives are never those of a table.
+and its messages are added up in cache. `fused` says how the loops follow from one another.
 
 The loops run on torch's own threads, see `cpu_threads`. Compiled at the first call, kept on disk.
 """
@@ -15,7 +9,7 @@ The loops run on torch's own threads, see `cpu_threads`. Compiled at the first c
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -24,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from atomfm_calc.kernels import cpu_loops as loops
-from atomfm_calc.kernels import reference
+from atomfm_calc.kernels import fused
 from atomfm_calc.kernels.cpu_threads import over_edges
 from atomfm_calc.kernels.tables import FilterTable
 
@@ -58,117 +52,55 @@ class Sides:
         return self._parts[1], self._parts[2], self.center
 
 
-class _Messages(torch.autograd.Function):
-    """Sum of messages; differentiable twice."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, states: Tensor, vectors: Tensor, filters: Tensor, directions: Tensor, sides: Sides
-    ) -> tuple[Tensor, Tensor]:
-        inputs = (states, vectors, filters, directions)
-        ctx.save_for_backward(*inputs)  # the inputs themselves: a copy would lose the way back
-        ctx.sides = sides
-        results = _room_for_sums(states)
-        over_edges(loops.messages, *sides.by_center, *_inputs(*inputs), *as_arrays(*results))
-        return results
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        results = _MessagesGradient.apply(*ctx.saved_tensors, *gradients, ctx.sides)
-        return (*results, None)
+def _messages(sides: Sides, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+    results = _room_for_sums(inputs[0])
+    over_edges(loops.messages, *sides.by_center, *_inputs(*inputs), *as_arrays(*results))
+    return results
 
 
-class _MessagesGradient(torch.autograd.Function):
-    """Gradient of the sum of messages; differentiable once more."""
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        *tensors, sides = inputs
-        ctx.save_for_backward(*tensors)
-        ctx.sides = sides
-        results = tuple(_new(tensors))
-        arrays = (*_inputs(*tensors[:4]), *as_arrays(*tensors[4:]), *_inputs(*results))
-        over_edges(loops.gradient, *sides.by_neighbor, *arrays)
-        return results
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        tensors = ctx.saved_tensors
-        # not `once_differentiable`: `torch.autograd.grad` leaves out its error and the term with it
-        if torch.is_grad_enabled():
-            return (*reference.second_gradient(tensors, gradients, ctx.sides.edge_index), None)
-        by_center, by_neighbor = ctx.sides.by_center, ctx.sides.by_neighbor
-        inputs, upstream = _inputs(*tensors[:4]), _inputs(*gradients)
-        of_inputs, of_gradients = _new(tensors), _room_for_sums(tensors[0])
-        over_edges(
-            loops.second_by_neighbor,
-            *(*by_neighbor, *inputs, *as_arrays(*tensors[4:]), *upstream, *_inputs(*of_inputs)),
-        )
-        over_edges(
-            loops.second_by_center, *by_center, *inputs, *upstream, *as_arrays(*of_gradients)
-        )
-        return (*of_inputs, *of_gradients, None)
+def _gradient(sides: Sides, *inputs: Tensor) -> tuple[Tensor, ...]:
+    results = tuple(_new(inputs))
+    arrays = (*_inputs(*inputs[:4]), *as_arrays(*inputs[4:]), *_inputs(*results))
+    over_edges(loops.gradient, *sides.by_neighbor, *arrays)
+    return results
 
 
-class _TabulatedMessages(torch.autograd.Function):
-    """Sum of messages with filters from a table; differentiable twice, see `backward`."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, states: Tensor, vectors: Tensor | None, distances: Tensor, directions: Tensor,
-        table: FilterTable, sides: Sides,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        ctx.save_for_backward(states, vectors, distances, directions)
-        ctx.table, ctx.sides = table, sides
-        results = _room_for_sums(states)
-        arrays = _tabulated_inputs(states, vectors, table, distances, directions)
-        over_edges(loops.tabulated_messages, *sides.by_center, *arrays, *as_arrays(*results))
-        return results
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        states, vectors, distances, directions = ctx.saved_tensors
-        # the engine switches this on if and only if the gradient will be differentiated in turn
-        if torch.is_grad_enabled():
-            return (*reference.exact_gradient(ctx, gradients, _MessagesGradient.apply), None, None)
-        of_states = torch.zeros_like(states, memory_format=torch.contiguous_format)
-        of_vectors = None if vectors is None else torch.zeros(vectors.shape, dtype=states.dtype)
-        of_distances = torch.empty(distances.shape, dtype=states.dtype)
-        of_directions = torch.empty(directions.shape, dtype=states.dtype)
-        over_edges(
-            loops.tabulated_gradient,
-            *ctx.sides.by_neighbor,
-            *_tabulated_inputs(states, vectors, ctx.table, distances, directions),
-            *as_arrays(*gradients),
-            *_states_and_vectors(of_states, of_vectors),
-            *as_arrays(of_distances, of_directions),
-        )
-        return of_states, of_vectors, of_distances, of_directions, None, None
+def _second_gradient(sides: Sides, *inputs: Tensor) -> tuple[Tensor, ...]:
+    given, upstream = _inputs(*inputs[:4]), _inputs(*inputs[6:])
+    of_inputs, of_gradients = _new(inputs), _room_for_sums(inputs[0])
+    arrays = (*given, *as_arrays(*inputs[4:6]), *upstream, *_inputs(*of_inputs))
+    over_edges(loops.second_by_neighbor, *sides.by_neighbor, *arrays)
+    arrays = (*given, *upstream, *as_arrays(*of_gradients))
+    over_edges(loops.second_by_center, *sides.by_center, *arrays)
+    return (*of_inputs, *of_gradients)
 
 
-def messages(
-    states: Tensor, vectors: Tensor | None, filters: Tensor, directions: Tensor, sides: Sides
+def _tabulated_messages(
+    sides: Sides, table: FilterTable, states: Tensor, vectors: Tensor | None, *others: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Sum of PaiNN's messages; arguments, shapes and results as in `reference.messages`."""
-    result: tuple[Tensor, Tensor] = _Messages.apply(
-        states, reference.zeros_if_none(vectors, states), filters, directions, sides
-    )
-    return result
+    results = _room_for_sums(states)
+    arrays = (*_tabulated_inputs(table, states, vectors, *others), *as_arrays(*results))
+    over_edges(loops.tabulated_messages, *sides.by_center, *arrays)
+    return results
 
 
-def tabulated_messages(
-    states: Tensor,
-    vectors: Tensor | None,
-    distances: Tensor,
-    directions: Tensor,
-    table: FilterTable,
-    sides: Sides,
-) -> tuple[Tensor, Tensor]:
-    """Sum of PaiNN's messages with the filters of a table: `distances` [E] in place of filters."""
-    result: tuple[Tensor, Tensor] = _TabulatedMessages.apply(
-        states, vectors, distances, directions, table, sides
+def _tabulated_gradient(
+    sides: Sides, table: FilterTable, states: Tensor, vectors: Tensor | None, *others: Tensor
+) -> tuple[Tensor | None, ...]:
+    distances, directions, *gradients = others
+    of_states = torch.zeros_like(states, memory_format=torch.contiguous_format)
+    of_vectors = None if vectors is None else torch.zeros(vectors.shape, dtype=states.dtype)
+    of_distances = torch.empty(distances.shape, dtype=states.dtype)
+    of_directions = torch.empty(directions.shape, dtype=states.dtype)
+    over_edges(
+        loops.tabulated_gradient,
+        *sides.by_neighbor,
+        *_tabulated_inputs(table, states, vectors, distances, directions),
+        *as_arrays(*gradients),
+        *_states_and_vectors(of_states, of_vectors),
+        *as_arrays(of_distances, of_directions),
     )
-    return result
+    return of_states, of_vectors, of_distances, of_directions
 
 
 def _room_for_sums(states: Tensor) -> tuple[Tensor, Tensor]:
@@ -203,12 +135,23 @@ def _states_and_vectors(states: Tensor, vectors: Tensor | None) -> tuple[Array, 
 
 
 def _tabulated_inputs(
+    table: FilterTable,
     states: Tensor,
     vectors: Tensor | None,
-    table: FilterTable,
     distances: Tensor,
     directions: Tensor,
 ) -> tuple[Any, ...]:
     S, V = _states_and_vectors(states, vectors)
     T, d, U = as_arrays(table.rows, distances, directions)
     return S, V, T, table.grid, d, U
+
+
+_PROGRAMS = fused.Programs(
+    messages=_messages,
+    gradient=_gradient,
+    second_gradient=_second_gradient,
+    tabulated_messages=_tabulated_messages,
+    tabulated_gradient=_tabulated_gradient,
+)
+messages = partial(fused.messages, _PROGRAMS)
+tabulated_messages = partial(fused.tabulated_messages, _PROGRAMS)

@@ -1,10 +1,6 @@
 """Fused message passing on CUDA devices: `reference` in one pass over the edges.
 
-The two ways of `cpu`, as Triton programs (`cuda_programs`): `messages` with the filters of every
-edge, whose gradient and second gradient are programs too, so that training on forces uses them;
-and `tabulated_messages` for inference, which has no array of size [E, 3F] at all. Where derivatives
-of its gradient are asked for, the gradient is made by the first way from the exact filters. Where
-the second gradient will be differentiated in turn, plain torch makes it: no program, but exact.
+The programs of `fused` in Triton (`cuda_programs`): training on forces uses them too.
 
 Triton comes with the CUDA builds of torch. Its interpreter runs the same programs on the CPU, for
 tests.
@@ -12,7 +8,7 @@ tests.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -20,7 +16,7 @@ from torch import Tensor
 
 from atomfm_calc.errors import SetupError
 from atomfm_calc.kernels import cuda_programs as programs
-from atomfm_calc.kernels import reference
+from atomfm_calc.kernels import fused
 from atomfm_calc.kernels.tables import FilterTable
 
 
@@ -57,117 +53,59 @@ class Sides:
         return torch.searchsorted(atoms, torch.arange(self.n_atoms + 1, device=atoms.device))
 
 
-class _Messages(torch.autograd.Function):
-    """Sum of messages; differentiable twice."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, states: Tensor, vectors: Tensor, filters: Tensor, directions: Tensor, sides: Sides
-    ) -> tuple[Tensor, Tensor]:
-        inputs = (states, vectors, filters, directions)
-        ctx.save_for_backward(*inputs)  # the inputs themselves: a copy would lose the way back
-        ctx.sides = sides
-        results = _room_for_sums(states)
-        start, neighbor = sides.by_center
-        arrays = (neighbor, *_contiguous(*inputs), *results)
-        programs.launch(programs.messages, arrays, start, F=_n_features(states))
-        return results
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        results = _MessagesGradient.apply(*ctx.saved_tensors, *gradients, ctx.sides)
-        return (*results, None)
+def _messages(sides: Sides, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+    return _by_center(programs.messages, sides, *inputs)
 
 
-class _MessagesGradient(torch.autograd.Function):
-    """Gradient of the sum of messages; differentiable without end."""
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
-        *tensors, sides = inputs
-        ctx.save_for_backward(*tensors)
-        ctx.sides = sides
-        return _by_neighbor(programs.gradient, sides, *tensors)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        tensors, sides = ctx.saved_tensors, ctx.sides
-        # not `once_differentiable`: `torch.autograd.grad` leaves out its error and the term with it
-        if torch.is_grad_enabled():
-            return (*reference.second_gradient(tensors, gradients, sides.edge_index), None)
-        of_inputs = _by_neighbor(programs.second_by_neighbor, sides, *tensors, *gradients)
-        of_gradients = _room_for_sums(tensors[0])
-        start, neighbor = sides.by_center
-        arrays = (neighbor, *_contiguous(*tensors[:4], *gradients), *of_gradients)
-        programs.launch(programs.second_by_center, arrays, start, F=_n_features(tensors[0]))
-        return (*of_inputs, *of_gradients, None)
+def _gradient(sides: Sides, *inputs: Tensor) -> tuple[Tensor, ...]:
+    return _by_neighbor(programs.gradient, sides, *inputs)
 
 
-class _TabulatedMessages(torch.autograd.Function):
-    """Sum of messages with filters from a table; differentiable twice, see `backward`."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, states: Tensor, vectors: Tensor | None, distances: Tensor, directions: Tensor,
-        table: FilterTable, sides: Sides,
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        ctx.save_for_backward(states, vectors, distances, directions)
-        ctx.table, ctx.sides = table, sides
-        results = _room_for_sums(states)
-        start, neighbor = sides.by_center
-        given = _tabulated(states, vectors, table, distances, directions)
-        arrays = (neighbor, *given, *results)
-        constants = _constants(states, vectors, table)
-        programs.launch(programs.tabulated_messages, arrays, start, **constants)
-        return results
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        states, vectors, distances, directions = ctx.saved_tensors
-        # the engine switches this on if and only if the gradient will be differentiated in turn
-        if torch.is_grad_enabled():
-            return (*reference.exact_gradient(ctx, gradients, _MessagesGradient.apply), None, None)
-        n_edges, blocks = len(distances), programs.n_blocks(_n_features(states))
-        of_states = states.new_empty(states.shape)
-        of_vectors = None if vectors is None else vectors.new_empty(vectors.shape)
-        of_distances = states.new_empty((blocks, n_edges))
-        of_directions = states.new_empty((blocks, n_edges, 3))
-        start, *others = ctx.sides.by_neighbor
-        arrays = (
-            *others,
-            *_tabulated(states, vectors, ctx.table, distances, directions),
-            *_contiguous(*gradients),
-            *(of_states, of_states if of_vectors is None else of_vectors),
-            *(of_distances, of_directions, n_edges),
-        )
-        constants = _constants(states, vectors, ctx.table)
-        programs.launch(programs.tabulated_gradient, arrays, start, **constants)
-        return of_states, of_vectors, _added(of_distances), _added(of_directions), None, None
+def _second_gradient(sides: Sides, *inputs: Tensor) -> tuple[Tensor, ...]:
+    of_inputs = _by_neighbor(programs.second_by_neighbor, sides, *inputs)
+    return (*of_inputs, *_by_center(programs.second_by_center, sides, *inputs[:4], *inputs[6:]))
 
 
-def messages(
-    states: Tensor, vectors: Tensor | None, filters: Tensor, directions: Tensor, sides: Sides
+def _tabulated_messages(
+    sides: Sides, table: FilterTable, states: Tensor, vectors: Tensor | None, *others: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Sum of PaiNN's messages; arguments, shapes and results as in `reference.messages`."""
-    result: tuple[Tensor, Tensor] = _Messages.apply(
-        states, reference.zeros_if_none(vectors, states), filters, directions, sides
-    )
-    return result
+    results = _room_for_sums(states)
+    start, neighbor = sides.by_center
+    arrays = (neighbor, *_tabulated(table, states, vectors, *others), *results)
+    constants = _constants(states, vectors, table)
+    programs.launch(programs.tabulated_messages, arrays, start, **constants)
+    return results
 
 
-def tabulated_messages(
-    states: Tensor,
-    vectors: Tensor | None,
-    distances: Tensor,
-    directions: Tensor,
-    table: FilterTable,
-    sides: Sides,
-) -> tuple[Tensor, Tensor]:
-    """Sum of PaiNN's messages with the filters of a table: `distances` [E] in place of filters."""
-    result: tuple[Tensor, Tensor] = _TabulatedMessages.apply(
-        states, vectors, distances, directions, table, sides
+def _tabulated_gradient(
+    sides: Sides, table: FilterTable, states: Tensor, vectors: Tensor | None, *others: Tensor
+) -> tuple[Tensor | None, ...]:
+    distances, directions, *gradients = others
+    n_edges, blocks = len(distances), programs.n_blocks(_n_features(states))
+    of_states = states.new_empty(states.shape)
+    of_vectors = None if vectors is None else vectors.new_empty(vectors.shape)
+    of_distances = states.new_empty((blocks, n_edges))
+    of_directions = states.new_empty((blocks, n_edges, 3))
+    start, *edges = sides.by_neighbor
+    arrays = (
+        *edges,
+        *_tabulated(table, states, vectors, distances, directions),
+        *_contiguous(*gradients),
+        *(of_states, of_states if of_vectors is None else of_vectors),
+        *(of_distances, of_directions, n_edges),
     )
-    return result
+    constants = _constants(states, vectors, table)
+    programs.launch(programs.tabulated_gradient, arrays, start, **constants)
+    return of_states, of_vectors, _added(of_distances), _added(of_directions)
+
+
+def _by_center(program: Any, sides: Sides, *inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Scalars and vectors of the centers, with a program that runs over them."""
+    results = _room_for_sums(inputs[0])
+    start, neighbor = sides.by_center
+    arrays = (neighbor, *_contiguous(*inputs), *results)
+    programs.launch(program, arrays, start, F=_n_features(inputs[0]))
+    return results
 
 
 def _by_neighbor(program: Any, sides: Sides, *inputs: Tensor) -> tuple[Tensor, ...]:
@@ -201,9 +139,9 @@ def _contiguous(*tensors: Tensor) -> list[Tensor]:
 
 
 def _tabulated(
+    table: FilterTable,
     states: Tensor,
     vectors: Tensor | None,
-    table: FilterTable,
     distances: Tensor,
     directions: Tensor,
 ) -> list[Tensor]:
@@ -216,3 +154,14 @@ def _constants(states: Tensor, vectors: Tensor | None, table: FilterTable) -> di
     names = ("ORIGIN", "PER_STEP", "CUTOFF", "N_INTERVALS")
     grid = dict(zip(names, table.grid, strict=True))
     return {"HAS_VECTORS": vectors is not None, "F": _n_features(states), **grid}
+
+
+_PROGRAMS = fused.Programs(
+    messages=_messages,
+    gradient=_gradient,
+    second_gradient=_second_gradient,
+    tabulated_messages=_tabulated_messages,
+    tabulated_gradient=_tabulated_gradient,
+)
+messages = partial(fused.messages, _PROGRAMS)
+tabulated_messages = partial(fused.tabulated_messages, _PROGRAMS)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -64,31 +63,6 @@ def second_gradient(
     values = messages(states, vectors, filters, directions, edge_index)
     first = torch.autograd.grad(values, given[:4], given[4:], create_graph=True)
     return torch.autograd.grad(first, given, gradients, create_graph=True, materialize_grads=True)
-
-
-def exact_gradient(
-    ctx: Any, gradients: Sequence[Tensor], gradient_of: Callable[..., tuple[Tensor, ...]]
-) -> tuple[Tensor | None, ...]:
-    """Gradient of `tabulated_messages` with exact filters, itself differentiable.
-
-    Args:
-        ctx: of the function that read the table: `saved_tensors` are states, vectors, distances and
-            directions; `table` and `sides` are attributes.
-        gradients: with respect to the results.
-        gradient_of: the kernel's gradient of `messages`, differentiable.
-
-    Returns:
-        with respect to states, vectors, distances and directions; None where there is none.
-    """
-    states, vectors, distances, directions = ctx.saved_tensors
-    filters = ctx.table.exact(distances)
-    of_states, of_vectors, of_filters, of_directions = gradient_of(
-        states, zeros_if_none(vectors, states), filters, directions, *gradients, ctx.sides
-    )
-    of_distances = None
-    if distances.requires_grad:
-        (of_distances,) = torch.autograd.grad(filters, distances, of_filters, create_graph=True)
-    return of_states, None if vectors is None else of_vectors, of_distances, of_directions
 
 
 def zeros_if_none(vectors: Tensor | None, states: Tensor) -> Tensor:
