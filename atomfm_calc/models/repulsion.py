@@ -38,14 +38,13 @@ class ZBLRepulsion(nn.Module):
 
     def forward(self, graph: AtomicGraph) -> Tensor:
         """Half of each pair energy at each of its two atoms: [N] eV."""
-        center, neighbor = graph.edge_index
-        distances = torch.linalg.vector_norm(edge_vectors(graph), dim=1)
-        z_center = graph.atomic_numbers.index_select(0, center)
-        z_neighbor = graph.atomic_numbers.index_select(0, neighbor)
-        reach = (self.radii[z_center] + self.radii[z_neighbor]).to(distances.dtype)
-        close = (distances < reach).nonzero()[:, 0]  # few edges, so the rest is left out
-        distances, reach = distances.index_select(0, close), reach.index_select(0, close)
-        z_center, z_neighbor = (z[close].to(distances.dtype) for z in (z_center, z_neighbor))
+        close, reach = self._close_edges(graph)
+        center, neighbor = close.edge_index
+        distances = torch.linalg.vector_norm(edge_vectors(close), dim=1)
+        z_center, z_neighbor = (
+            graph.atomic_numbers.index_select(0, atoms).to(distances.dtype)
+            for atoms in (center, neighbor)
+        )
         screening_length = LENGTH_FACTOR / (z_center**0.23 + z_neighbor**0.23)
         reduced = distances / screening_length
         screening = sum(
@@ -54,4 +53,22 @@ class ZBLRepulsion(nn.Module):
         )
         pair_energy = Hartree * Bohr * z_center * z_neighbor / distances * screening
         pair_energy = pair_energy * polynomial_envelope(distances / reach)
-        return sum_to_rows(0.5 * pair_energy, center[close], graph.atomic_numbers.shape[0])
+        return sum_to_rows(0.5 * pair_energy, center, graph.atomic_numbers.shape[0])
+
+    @torch.no_grad()
+    def _close_edges(self, graph: AtomicGraph) -> tuple[AtomicGraph, Tensor]:
+        """The graph with the few edges that repel, and where they cease to: [E] Å.
+
+        Found without derivatives, so that only these few are differentiated.
+        """
+        distances = torch.linalg.vector_norm(edge_vectors(graph), dim=1)
+        radii = self.radii.index_select(0, graph.atomic_numbers)
+        center, neighbor = graph.edge_index
+        reach = radii.index_select(0, center) + radii.index_select(0, neighbor)
+        reach = reach.to(distances.dtype)
+        close = (distances < reach).nonzero()[:, 0]
+        near = graph._replace(
+            edge_index=graph.edge_index.index_select(1, close),
+            edge_shift=graph.edge_shift.index_select(0, close),
+        )
+        return near, reach.index_select(0, close)
