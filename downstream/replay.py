@@ -12,7 +12,7 @@ import torch
 
 import training
 from atomfm_calc.config import load_config
-from atomfm_calc.errors import ConfigError, DataError, listing
+from atomfm_calc.errors import ConfigError, DataError, UnknownNameError, listing
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.registry.card import SplitErrors
 from downstream.recipe import Replay
@@ -21,6 +21,7 @@ from training.assemble import assemble, dataset_of
 from training.config import DataConfig, PretrainConfig
 from training.data.loader import FixedLoader
 from training.data.source import MemorySource
+from training.datasets.adapter import CollectionShards
 from training.engine.metrics import evaluate_model, move
 from training.pretrain import validation_index
 from training.training_data import Index, TrainingData
@@ -118,9 +119,7 @@ def pretraining_data(heads: Sequence[str], cutoff: float, cache: Path | None) ->
 def _is_here(head: str, config: DataConfig) -> bool:
     try:
         dataset = dataset_of(head, config)
-        for root in (config.collection, config.root):
-            if root is not None and dataset.files(root):
-                return True
-    except (DataError, ConfigError):
+        root = COLLECTION if isinstance(dataset, CollectionShards) else config.root
+        return bool(dataset.files(root))
+    except (DataError, UnknownNameError):  # a head of somebody else's data is one without data
         return False
-    return False
