@@ -223,3 +223,18 @@ def test_a_wrong_file_of_the_user_is_refused(
     with pytest.raises(error, match=message):
         import_hydragnn(write(RUN, tmp_path / "run"), tmp_path / "model", choices)
     assert not (tmp_path / "model").exists()
+
+
+def test_the_number_of_neighbors_is_limited_on_request_only(tmp_path: Path) -> None:
+    write(RUN, tmp_path / "run")
+    for neighbors, limit in (("all", None), ("hydragnn", 20)):
+        import_hydragnn(tmp_path / "run", tmp_path / neighbors, ImportChoices(neighbors=neighbors))
+        model = load_weights(tmp_path / neighbors / "model.safetensors")
+        assert model.architecture.hydra_painn.max_neighbors == limit
+
+
+def test_an_existing_model_is_not_overwritten(tmp_path: Path) -> None:
+    write(RUN, tmp_path / "run")
+    import_hydragnn(tmp_path / "run", tmp_path / "model")
+    with pytest.raises(ConfigError, match="holds a model already"):
+        import_hydragnn(tmp_path / "run", tmp_path / "model")
