@@ -23,6 +23,12 @@ of the training split: without it, the gate would know nothing of what is never 
 water, and give it to whichever head is near. On these structures the head of the data set looks
 somewhat better than it is, and it is the one to have the say there. The test split is for the
 report.
+
+Known limit: a head of a single substance (one molecule, thousands of geometries) draws weight from
+compositions in its neighborhood that its data set never saw and few structures of the others speak
+for; painn-lead's acetylacetone head gets most of benzene. The report does not show it, because
+held-out structures of such a data set are the same substance. Look at `calc.head_weights` of what
+you compute before you publish a gate.
 """
 
 from __future__ import annotations
