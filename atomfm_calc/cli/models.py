@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from atomfm_calc.registry.advise import Advice
-    from atomfm_calc.registry.card import HeadInfo, Validation
+    from atomfm_calc.registry.card import HeadInfo, ModelCard, Validation
 
 models_app = typer.Typer(help="List, describe and verify models.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="Shipped name or model folder.")]
@@ -52,6 +52,10 @@ def show(
         return
     console.print(f"[bold]{card.label}[/bold] – {card.title} ({card.licence})")
     console.print(card.description)
+    if card.properties:
+        _show_properties(card)
+    if not card.heads:
+        return
     console.print(f"Default head: [bold]{card.default_head}[/bold] – {card.default_head_reason}")
     table = Table("head", "theory", "elements", "charge", "structures", "energy", "forces")
     for key, info in card.heads.items():
@@ -64,6 +68,21 @@ def show(
     console.print("Held-out mean absolute errors: energy in meV/atom, forces in meV/Å.")
     for what, text in card.measured.items():
         console.print(f"Measured, {what}: {text}.")
+
+
+def _show_properties(card: ModelCard) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("property", "unit", "theory", "elements", "structures", "held-out errors")
+    for name, info in card.properties.items():
+        unit = ", ".join(info.classes) or info.unit
+        errors = "; ".join(
+            f"{key.removeprefix(f'{name} ')} {value:.4g}" for key, value in info.test_errors.items()
+        )
+        n_structures = str(info.n_structures.get("train", "–"))
+        table.add_row(name, unit, info.theory, str(len(info.elements)), n_structures, errors)
+    Console().print(table)
 
 
 @models_app.command()
