@@ -96,7 +96,9 @@ def run(found: FoundRecipe, settings: RunSettings) -> RunSummary:
         DataError, UnsupportedElementError: the data cannot be learned from.
     """
     recipe, output = found.recipe, settings.output
-    modes = settings.modes or (mode_name(recipe.adapt),)
+    own = mode_name(recipe.adapt)
+    modes = settings.modes or (own,)
+    kept = own if own in modes else modes[-1]  # whose models are written
     data = read_data(found, settings.data)
     pretrained = load_model(recipe.adapt.model)
     if any(MODES[mode].start == "pretrained" for mode in modes):
@@ -120,9 +122,7 @@ def run(found: FoundRecipe, settings: RunSettings) -> RunSummary:
             recipe=recipe,
             origin=Origin(recipe=recipe, cell=cell, data=data, parts=parts),
             folder=output / "cells" / cell.path,
-            model=output / f"seed-{cell.seed}" / "model"
-            if last and cell.mode == modes[0]
-            else None,
+            model=output / f"seed-{cell.seed}" / "model" if last and cell.mode == kept else None,
             forgetting=forgetting if measured and last and cell.seed == 0 else None,
             replay=forgetting,
         )
