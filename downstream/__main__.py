@@ -162,6 +162,8 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
+    # a line per training is enough; a terminal shows the steps
+    logging.getLogger("training.engine.logs").setLevel(logging.WARNING)
     try:
         app()
     except AtomFMError as error:

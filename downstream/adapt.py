@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from atomfm_calc.errors import DataError
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.models.property_heads import PropertyHead, PropertyHeadConfig
 from atomfm_calc.registry.card import ModelCard
@@ -112,8 +113,16 @@ def fit_property(
 
     Returns:
         the deviation of the learned value from what was fitted: the unit of the loss.
+
+    Raises:
+        DataError: no training structure has a label.
     """
     _calm(head.network)
+    if not any(bool(value.isfinite().any()) for value in labels):
+        raise DataError(
+            f"none of the {len(labels)} training structures has a label of a target in "
+            f"{target.unit}; train on more structures (sizes), or leave the target out"
+        )
     if target.classes:
         places = torch.stack(list(labels))
         counts = torch.bincount(places[places.isfinite()].long(), minlength=len(target.classes))

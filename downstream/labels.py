@@ -9,6 +9,7 @@ import numpy as np
 from ase.data import chemical_symbols
 
 from atomfm_calc.errors import DataError, UnsupportedElementError, listing
+from atomfm_calc.properties import PROPERTIES
 from atomfm_calc.sample import Sample, check_sample
 from downstream.recipe import Recipe, Target
 
@@ -39,6 +40,7 @@ def check_samples(samples: Iterable[Sample], recipe: Recipe) -> list[Sample]:
                 "a reader gives every row a name of its own (Sample.source)"
             )
         names.add(name)
+        sample = _neutral(sample, recipe)
         _check_keys(sample, declared)
         if recipe.potential is not None:
             check_sample(sample)
@@ -52,7 +54,7 @@ def check_samples(samples: Iterable[Sample], recipe: Recipe) -> list[Sample]:
             f"{recipe.name} has {len(kept)} structures ({listing(names)}); training, validation "
             f"and test take {FEWEST_STRUCTURES} at least"
         )
-    for target in recipe.targets:
+    for target in declared:
         _check_variety(kept, target)
     return kept
 
@@ -81,6 +83,22 @@ def check_elements(samples: Sequence[Sample], known: Collection[str], model: str
 def symbols_of(sample: Sample) -> set[str]:
     """Its elements."""
     return {chemical_symbols[z] for z in np.unique(sample.atomic_numbers)}
+
+
+def _neutral(sample: Sample, recipe: Recipe) -> Sample:
+    """A head that is told no charge learns from neutral structures, whatever their spin."""
+    if recipe.potential is not None and recipe.potential.uses_charge:
+        return sample
+    if sample.charge:
+        raise DataError(
+            f"{sample.source} has the charge {sample.charge}, which "
+            + (
+                "property heads are not told; leave such rows out"
+                if recipe.potential is None
+                else "the head is not told; set potential.uses_charge to true, or leave it out"
+            )
+        )
+    return replace(sample, multiplicity=1)
 
 
 def _check_keys(sample: Sample, declared: Collection[str]) -> None:
@@ -120,7 +138,7 @@ def _check_variety(samples: Sequence[Sample], name: str) -> None:
             f"{listing(samples[0].targets)}"
         )
     values = np.concatenate([np.ravel(sample.targets[name]) for sample in labeled])
-    if np.ptp(values) == 0.0:
+    if np.ptp(values) == 0.0 and name not in PROPERTIES:
         raise DataError(
             f"{name} is {values[0]} in all {len(labeled)} rows, from {labeled[0].source} to "
             f"{labeled[-1].source}; there is nothing to learn"

@@ -92,3 +92,21 @@ def test_a_fold_that_leaves_a_structure_out_is_refused() -> None:
 def test_a_recipe_that_cannot_be_meant_is_refused(sections: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         recipe(Path("model"), **sections)
+
+
+def test_a_charged_structure_is_refused_where_no_head_is_told_the_charge() -> None:
+    charged = [*BOND[:5], replace(BOND[5], charge=-1)]
+    with pytest.raises(DataError, match="dimer-5 has the charge -1, which property heads are not"):
+        check_samples(charged, recipe(Path("model")))
+    potential = {"head": "ions", "labels": ["energy", "forces"]}
+    ions = [replace(only(dimer(n), "energy", "forces"), charge=-1) for n in range(8)]
+    with pytest.raises(DataError, match="dimer-0 has the charge -1.*set potential.uses_charge"):
+        check_samples(ions, recipe(Path("model"), potential=potential))
+    told = recipe(Path("model"), potential={**potential, "uses_charge": True})
+    assert [sample.charge for sample in check_samples(ions, told)] == [-1] * 8
+
+
+def test_a_label_that_no_row_has_is_told() -> None:
+    made = recipe(Path("model"), potential={"head": "dimers", "labels": ["energy", "forces"]})
+    with pytest.raises(DataError, match="no row has the column forces; the first, dimer-0, has"):
+        check_samples([only(dimer(number), "energy") for number in range(8)], made)

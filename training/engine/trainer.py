@@ -301,7 +301,10 @@ class Trainer:
             **({"properties": properties} if properties else {}),
         }
         log.record("validation", values)
-        log.message(f"step {self.progress.step}\n{table_of_errors(results)}")
+        lines = [f"{name}  {value:.4g}" for name, value in properties.items()]
+        if results or not lines:
+            lines.insert(0, table_of_errors(results))
+        log.message("\n".join((f"step {self.progress.step}", *lines)))
         self.n_worse += 1
         if (results or properties) and error < self.best_error:
             self.best_error, self.n_worse = error, 0
