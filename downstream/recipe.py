@@ -193,13 +193,13 @@ class Adapt:
 class Schedule:
     """How long and how fast. One cell of the sweep, whatever its size."""
 
-    max_steps: int = 400
+    max_steps: int = 300
     """Optimizer steps at most."""
     patience: int = 8
     """Validations without improvement after which it ends."""
     validate_every_steps: int = 20
     """Steps between validations; the best one's weights are kept."""
-    structures_per_step: int = 32
+    structures_per_step: int = 16
     """Structures in a step, fewer where `limits` ask for it."""
     learning_rate: float = 2e-3
     """Of the heads."""
