@@ -79,6 +79,10 @@ class TrainingError(AtomFMError, RuntimeError):
     """A training run that cannot go on: a loss that is not finite, a checkpoint of another run."""
 
 
+class NonFiniteLossError(TrainingError):
+    """A loss or gradient that is NaN or infinite."""
+
+
 class LabelError(AtomFMError, RuntimeError):
     """A label engine that gave no result: not converged, missing program, unsupported element."""
 

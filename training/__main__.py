@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from training.hpo.commands import app as hpo
 from training.jobs.commands import submit
 from training.scaling.commands import scaling
 from training.shards.commands import convert, shards
@@ -166,6 +167,7 @@ app.command()(submit)
 app.command()(scaling)
 app.command()(convert)
 app.add_typer(shards, name="shards")
+app.add_typer(hpo, name="hpo")
 
 
 def main() -> None:
@@ -182,8 +184,9 @@ def main() -> None:
         raise SystemExit(1) from error
     except ModuleNotFoundError as error:
         typer.echo(
-            f"this command needs the package {error.name!r}; `pip install "
-            '"atomfm[training,mpi,labels,plots]"` has all, `atomfm doctor` says what is missing',
+            f"this command needs the package {error.name!r}; "
+            '`pip install "atomfm[training,mpi,labels,plots,hpo]"` has all, '
+            "`atomfm doctor` says what is missing",
             err=True,
         )
         raise SystemExit(1) from error

@@ -7,11 +7,13 @@ cannot be imported without it. The environment is put back as it was.
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
+from contextlib import redirect_stdout
 
 _before = dict(os.environ)
-with warnings.catch_warnings():
+with warnings.catch_warnings(), redirect_stdout(io.StringIO()):  # it says what it lacks
     warnings.simplefilter("ignore", UserWarning)  # of torch, about the variable
     import mace  # noqa: F401 (before e3nn, which needs what it sets)
     from e3nn import o3

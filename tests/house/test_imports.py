@@ -83,7 +83,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "hydragnn": ("benchmarks/hydragnn_step.py",),
     "lmdb": (
         "training/datasets/readers/ase_database.py",
-        "atomfm_calc/screening/readers/ase_database.py", "tests/",
+        "atomfm_calc/screening/readers/ase_lmdb.py", "tests/",
     ),
     "ase_db_backends": ("training/datasets/readers/ase_database.py",),
     "h5py": ("training/datasets/readers/hdf5.py", "tests/", "benchmarks/"),
@@ -96,8 +96,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "gpaw": ("training/collection/engines/",),
     "rdkit": ("training/collection/generators/",),
     "matplotlib": (
-        "atomfm_calc/cli/", "training/scaling/", "downstream/plots.py", "tutorials/", "benchmarks/",
-        "docs/",
+        "atomfm_calc/cli/", "training/hpo/", "training/scaling/", "downstream/plots.py",
+        "tutorials/", "benchmarks/", "docs/",
     ),
     "typer": ("atomfm_calc/cli/", "training/", "downstream/", "tests/"),
     "ase.Atoms": (

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from atomfm_calc.errors import TrainingError, lookup
+from atomfm_calc.errors import NonFiniteLossError, lookup
 from atomfm_calc.models.derivatives import Prediction
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.registry.card import SplitErrors
@@ -266,7 +266,7 @@ class Trainer:
             own = suspects(batches, predictions, self.model.head_names)
             texts = enumerate(self.strategy.gather(own))
             found = [f"rank {rank}: {text}" for rank, text in texts if text]
-            raise TrainingError(
+            raise NonFiniteLossError(
                 f"loss or gradient is not finite at step {self.progress.step}: "
                 f"{'; '.join(found) or 'no single structure is to blame'}. The step was not made; "
                 "lower fit.optimizer.learning_rate or look at these structures, then resume."
