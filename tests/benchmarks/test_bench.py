@@ -130,6 +130,20 @@ def test_dynamics_begins_where_the_repetition_before_it_began(load: Any) -> None
     assert repeat() == repeat()
 
 
+def test_every_call_of_a_latency_is_computed(load: Any) -> None:
+    computed = []
+
+    class Counting(LennardJones):
+        def calculate(self, *given: Any) -> None:
+            computed.append(1)
+            super().calculate(*given)
+
+    program = SimpleNamespace(calculator=lambda: Counting(sigma=2.1, rc=3.0))
+    repeat = load("tasks").latency(program, {"structure": "MgO8", "calls": 1})
+    assert [repeat()["work"] for _ in range(3)] == [1, 1, 1]
+    assert len(computed) == 3
+
+
 def test_what_a_worker_cannot_do_is_an_answer(load: Any) -> None:
     worker, tasks = load("worker"), load("tasks")
 
