@@ -12,6 +12,8 @@ from downstream.periodic_table import element_map
 from downstream.summary import Result, best_cell, summarize
 
 MARKDOWN_FILE, HTML_FILE = "report.md", "report.html"
+MOST_COLUMNS = 8
+MAIN_METRICS = (" MAE, ", " ROC-AUC")
 Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """Header and rows."""
 CSS = """body{font:15px/1.45 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}
@@ -101,9 +103,14 @@ def tables(summary: Result) -> Iterator[tuple[str, Table]]:
 
 
 def comparison(table: Sequence[Mapping[str, Any]], primary: str) -> Table:
-    """Rows are sizes and modes, columns metrics, the primary one first."""
+    """Rows are sizes and modes, columns metrics, the primary one first.
+
+    Of many targets, only the main metric of each; `result.json` has all.
+    """
     names = list(dict.fromkeys(name for row in table for name in row["metrics"]))
     names.sort(key=lambda name: name != primary)
+    if len(names) > MOST_COLUMNS:
+        names = [name for name in names if any(word in name for word in MAIN_METRICS)]
     header = ("structures", "mode", *names)
     rows = [
         (str(row["size"]), row["mode"], *(_cell(row["metrics"].get(name)) for name in names))
