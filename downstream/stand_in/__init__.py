@@ -15,7 +15,7 @@ STAND_INS: dict[str, str] = {
     "alloys": "ordered alloys of seven metals, EMT",
     "compounds": "elements and binary crystals, GFN1-xTB",
     "disordered-alloy": "frames of a disordered six-metal alloy, EMT",
-    "hot-molecules": "frames of hot ethanol and malonaldehyde, PBE/def2-SVP",
+    "hot-molecules": "frames of hot ethanol and malonaldehyde, HF/6-31G",
     "layers": "single layers, GFN1-xTB",
     "molecules": "small organic molecules, GFN1-xTB and HF/6-31G",
     "perovskites": "cubic perovskites, GFN1-xTB",

@@ -22,7 +22,7 @@ MAKERS: dict[str, Callable[[], Iterator[LabeledFrame]]] = {
     "alloys": alloys,
     "compounds": compounds,
     "disordered-alloy": partial(disordered_alloy, n_frames=120),
-    "hot-molecules": partial(hot_molecules, frames_of_each=22, temperature_K=500.0),
+    "hot-molecules": partial(hot_molecules, frames_of_each=40, temperature_K=500.0),
     "layers": layers,
     "molecules": properties_of_molecules,
     "perovskites": perovskites,

@@ -1,7 +1,8 @@
 """Molecules of the stand-ins: properties as in QM9, frames of a hot molecule, strained conformers.
 
-Levels of theory are far below those of the sets they stand in for: GFN1-xTB, Hartree-Fock and PBE
-in small basis sets. Only the coupled cluster energies are of the same kind, in a smaller basis.
+Levels of theory are far below those of the sets they stand in for: GFN1-xTB and Hartree-Fock in a
+small basis. Only the coupled cluster energies are of the same kind, in a smaller basis. None is
+that of a head of the shipped model.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from tblite.interface import Calculator
 from atomfm_calc.convert import sample_from_atoms
 from atomfm_calc.errors import LabelError
 from downstream.stand_in.frame import LabeledFrame
-from training.collection.engines.pyscf import PySCFEngine
 from training.collection.engines.tblite import TbliteEngine
 from training.collection.generators.displace import heat
 from training.collection.generators.molecules import conformer
@@ -64,16 +64,22 @@ def properties_of_molecules() -> Iterator[LabeledFrame]:
 
 
 def hot_molecules(frames_of_each: int, temperature_K: float) -> Iterator[LabeledFrame]:
-    """Frames of hot ethanol and malonaldehyde with energy and forces, PBE/def2-SVP."""
-    engine = PySCFEngine(functional="pbe")
+    """Frames of hot ethanol and malonaldehyde with energy and forces, Hartree-Fock/6-31G."""
     for seed, (name, smiles) in enumerate(HOT_MOLECULES.items()):
         rng = np.random.default_rng(seed)
         minima = [_relaxed(conformer(smiles, number)) for number in range(N_CONFORMERS)]
         for number in range(frames_of_each):
             atoms = heat(minima[number % N_CONFORMERS], temperature_K, rng)
+            field = scf.RHF(_molecule(atoms, "6-31g")).run()
+            if not field.converged:
+                continue
+            gradient = np.asarray(field.nuc_grad_method().kernel())  # [N, 3] hartree/bohr
             yield LabeledFrame(
                 atoms=atoms,
-                labels=engine.label(sample_from_atoms(atoms)),
+                labels={
+                    "energy": np.asarray(field.e_tot * Hartree),
+                    "forces": -gradient * (Hartree / Bohr),
+                },
                 info={"group": name},
                 source=f"hot/{name}/{number}",
             )

@@ -75,7 +75,7 @@ def read_folds(folder: Path, samples: Sequence[Sample]) -> tuple[Fold, ...]:
 
 
 def read_stand_in() -> Iterator[Sample]:
-    """Hot ethanol and malonaldehyde at the level of theory of rMD17."""
+    """Hot ethanol and malonaldehyde, Hartree-Fock in a small basis."""
     return read_potential(stand_in_path("hot-molecules"), ("energy", "forces"))
 
 

@@ -20,5 +20,5 @@ def read(folder: Path) -> Iterator[Sample]:
 
 
 def read_stand_in() -> Iterator[Sample]:
-    """Hot ethanol and malonaldehyde, PBE/def2-SVP."""
+    """Hot ethanol and malonaldehyde, HF/6-31G."""
     return read_potential(stand_in_path("hot-molecules"), LABELS)
