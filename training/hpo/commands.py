@@ -78,6 +78,41 @@ def promote(
     typer.echo(f"{out}: trial {chosen.number}, score {chosen.score:.4f}")
 
 
+@app.command()
+def submit(
+    config: Annotated[Path, typer.Argument(help="Campaign in YAML.")],
+    cluster: Annotated[str, typer.Option(help="frontier, aurora, perlmutter, or a YAML.")],
+    nodes: Annotated[int, typer.Option(min=1, help="Nodes of each job, for all its trials.")],
+    time: Annotated[str | None, typer.Option(help="HH:MM:SS of each job.")] = None,
+    account: Annotated[str | None, typer.Option(help="Project to charge.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Else the first that takes the job.")] = None,
+    chain: Annotated[int, typer.Option(min=1, help="Jobs in a row until it is finished.")] = 1,
+    environment: Annotated[
+        Path | None, typer.Option(help="Python environment: a folder or a packed archive.")
+    ] = None,
+    really: Annotated[bool, typer.Option("--submit", help="Submit it, not only print.")] = False,
+) -> None:
+    """Print the job script of a campaign on a cluster, or submit it."""
+    from atomfm_calc.config import load_config
+    from atomfm_calc.errors import ConfigError
+    from training.hpo.campaign import CampaignConfig
+    from training.jobs.campaign import render_campaign
+    from training.jobs.cluster import load_cluster
+    from training.jobs.commands import run_or_print
+    from training.jobs.render import Job
+
+    campaign = load_config(CampaignConfig, config)
+    wanted = campaign.evaluator.nodes_per_trial
+    if nodes < wanted:
+        raise ConfigError(f"--nodes {nodes} is less than evaluator.nodes_per_trial, {wanted}")
+    job = Job(
+        cluster=load_cluster(cluster), nodes=nodes, config=config, output=campaign.output,
+        project=Path.cwd(), python="python", time=time, account=account, queue=queue,
+        chain=chain, environment=environment,
+    )  # fmt: skip
+    run_or_print(job, render_campaign(job, wanted), really=really)
+
+
 def _quiet() -> None:
     """DeepHyper tells how long each of its steps took."""
     import logging

@@ -21,6 +21,12 @@ TEMPLATES = {
 }
 """Scheduler -> script."""
 
+CAMPAIGN_TEMPLATES = {
+    "slurm": FOLDER / "templates" / "campaign_slurm.sh",
+    "pbs": FOLDER / "templates" / "campaign_pbs.sh",
+}
+"""Scheduler -> script of a search, which starts its trials itself."""
+
 WORKER = FOLDER / "templates" / "worker.sh"
 """What every rank runs: the training command, watched."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from training.jobs.render import Job
 
 
 def submit(
@@ -23,14 +26,13 @@ def submit(
     really: Annotated[bool, typer.Option("--submit", help="Write the script, submit it.")] = False,
 ) -> None:
     """Render the job script of a run on a cluster; a chain goes on where the last job stopped."""
-    import subprocess
     import sys
 
     from atomfm_calc.config import load_config
     from atomfm_calc.errors import ConfigError
     from training.config import PretrainConfig
     from training.jobs.cluster import load_cluster
-    from training.jobs.render import Job, render_script, submit_commands
+    from training.jobs.render import Job, render_script
 
     if dry_run == really:
         raise ConfigError("give --dry-run to see what would run, or --submit to run it")
@@ -49,9 +51,18 @@ def submit(
         chain=chain,
         environment=environment,
     )
-    script, commands = render_script(job), submit_commands(job)
     typer.echo(f"# {cluster}: {facts.notes}", err=True)
-    if dry_run:
+    run_or_print(job, render_script(job), really=really)
+
+
+def run_or_print(job: Job, script: str, *, really: bool) -> None:
+    """Write a script into the job's folder and submit it, or print it with the commands."""
+    import subprocess
+
+    from training.jobs.render import submit_commands
+
+    commands = submit_commands(job)
+    if not really:
         typer.echo(f"# {job.script}\n{script}\n# then\n{commands}", nl=False)
         return
     job.state.mkdir(parents=True, exist_ok=True)

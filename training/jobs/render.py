@@ -110,7 +110,7 @@ def render_script(job: Job) -> str:
         "time": format_time(seconds),
         "seconds": limit if is_local else seconds - WARNING_SECONDS,
         "warning_seconds": WARNING_SECONDS,
-        "directives": _directives(job, queue),
+        "directives": directives(job, queue),
         "project": quote(str(job.project)),
         "state": quote(str(job.state)),
         "checkpoint": quote(str(job.output / CHECKPOINT_FILE)),
@@ -119,7 +119,7 @@ def render_script(job: Job) -> str:
             f'export {name}="{value}"' for name, value in cluster.environment.items()
         ),
         "master_address": f'"{cluster.master_address}"',
-        "staging": _staging(job),
+        "staging": staging(job),
         "launch_options": " ".join(quote(option) for option in cluster.launch_options),
         "worker": quote(str(WORKER)),
         "python": quote(job.python),
@@ -149,7 +149,8 @@ def _chained(submit: str, dependency: str, script: str, chain: int) -> list[str]
     return first + later * (chain - 1)
 
 
-def _directives(job: Job, queue: Queue) -> str:
+def directives(job: Job, queue: Queue) -> str:
+    """Further lines for the scheduler at the top of the script."""
     cluster = job.cluster
     lines = [*cluster.directives]
     if cluster.queue_option:
@@ -159,7 +160,7 @@ def _directives(job: Job, queue: Queue) -> str:
     return "\n".join(lines)
 
 
-def _staging(job: Job) -> str:
+def staging(job: Job) -> str:
     """Lines that make the Python environment available; an archive goes to every node's disk."""
     if job.environment is None:
         return ""

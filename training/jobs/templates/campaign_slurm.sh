@@ -1,0 +1,36 @@
+#!/bin/bash
+#SBATCH --job-name={{name}}
+#SBATCH --nodes={{nodes}}
+#SBATCH --time={{time}}
+#SBATCH --output={{state}}/%j.log
+{{directives}}
+set -euo pipefail
+cd {{project}}
+state={{state}}
+mkdir -p "$state"
+
+# the job before this one in the chain has left its result
+case $(cat "$state/result" 2>/dev/null || echo none) in
+    finished) echo "the campaign is finished; nothing to do"; exit 0 ;;
+    failed*) echo "the job before has failed; see the logs in $state"; exit 1 ;;
+esac
+echo running >"$state/result"
+
+{{modules}}
+{{environment}}
+export MASTER_PORT=$((20000 + SLURM_JOB_ID % 12000))
+{{staging}}
+# the search runs here, on the first node; each trial is a step on nodes of its own
+scontrol show hostnames "$SLURM_JOB_NODELIST" >"$state/nodes"
+command=(run {{config}})
+if [ -e {{campaign}} ]; then command=(resume {{output}}); fi
+code=0
+timeout --preserve-status --signal=TERM $(({{seconds}} - SECONDS)) \
+    {{python}} -m training hpo "${command[@]}" --nodes-file "$state/nodes" || code=$?
+
+case $code in
+    0) echo finished >"$state/result" ;;
+    75) echo resume >"$state/result" ;;
+    *) echo "failed $code" >"$state/result" ;;
+esac
+exit "$code"
