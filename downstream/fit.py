@@ -199,6 +199,8 @@ def _with_replay(own: Assembler, pretraining: PretrainingData, n_heads: int) -> 
 def fit_config(recipe: Recipe, cell: Cell, adapted: Adapted, replayed: Sequence[str]) -> FitConfig:
     """What the trainer does with the batches of a cell."""
     schedule, adapt_config, mode = recipe.schedule, recipe.adapt, MODES[cell.mode]
+    if replayed and adapt_config.replay is not None:
+        adapt_config = replace(adapt_config, backbone_rate=adapt_config.replay.backbone_rate)
     factors = dict(rate_factors(adapted.model, mode, adapt_config))
     factors |= {f"heads.{name}.": adapt_config.backbone_rate for name in replayed}
     return FitConfig(

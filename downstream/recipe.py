@@ -163,8 +163,10 @@ class Replay:
     structures_per_head: int = 200
     """Drawn from, of each."""
     weight: float = 1.0
-    """Of the replayed batch's loss beside that of the new data. What is kept depends as much on
-    `Adapt.backbone_rate`: 0.03 forgets little."""
+    """Of the replayed batch's loss beside that of the new data."""
+    backbone_rate: float = 0.02
+    """In place of `Adapt.backbone_rate`, for the pretrained heads too: what is to be kept may move
+    only slowly."""
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
