@@ -73,6 +73,7 @@ def run_command(
     mpi: MpiOption = False,
 ) -> None:
     """Evaluate all candidates; start the same command again to go on after a stop."""
+    _require_pyarrow()
     from atomfm_calc.screening.drive import run_campaign
     from atomfm_calc.screening.progress import Progress
 
@@ -86,6 +87,13 @@ def run_command(
     run_campaign(campaign, out, team, progress.report)
     if team.rank == 0:
         typer.echo(progress.summary(out))
+
+
+def _require_pyarrow() -> None:
+    """Tables are read and written with it, whatever the format of the rows."""
+    from atomfm_calc.screening.packages import require
+
+    require("pyarrow")
 
 
 def _team(rank: int, ranks: int, mpi: bool) -> Team:
@@ -137,6 +145,7 @@ def plan_command(
     allow_unseen_elements: UnseenOption = False,
 ) -> None:
     """Measure this machine and say what a large screening would take, under which assumptions."""
+    _require_pyarrow()
     from rich.console import Console
     from rich.table import Table
 
@@ -179,6 +188,7 @@ def report_command(
     top: Annotated[int, typer.Option("--top", help="Structures to draw.")] = 12,
 ) -> None:
     """Make one HTML page of histograms, elements, structures, throughput and quarantine."""
+    _require_pyarrow()
     from atomfm_calc.screening.report import write_report
 
     path = write_report(folder, folder / "report.html" if out is None else out, top)

@@ -76,7 +76,7 @@ def run_campaign(
                 stage, work.folder, work.sink, work.source, work.block_size, work.evaluator.cutoff
             )
         _wait_for(path)
-        kept = FileSource([path.as_posix()])
+        kept = FileSource([path.as_posix()], keeps_index=True)
         logger.info("stage %s kept %d of %d", stage.name, kept.n_candidates, source.n_candidates)
         source = kept
         if is_last and team.rank == 0:
@@ -125,6 +125,7 @@ def _agree(
     """Write down what the results depend on, or find that they depend on the same."""
     facts = {
         "n_candidates": source.n_candidates,
+        "files": list(source.content),
         "block_size": block_size_of(campaign, source.n_candidates),
         "model": evaluator.card.label,
         "weights_sha256": evaluator.card.weights_sha256,

@@ -56,12 +56,6 @@ class Results:
     """[S, 3, 3] eV/Å³ of the first head; NaN if not periodic in three directions"""
 
 
-ESTIMATES: dict[str, Callable[[Results, StructureBlock], Array]] = {
-    "head_spread": lambda results, block: _head_spread(results, block),
-}
-"""Columns that say how far to trust a row, where several heads are asked: [S]."""
-
-
 class StageEvaluator:
     """A model, the heads of a stage, and batches no larger than memory allows."""
 
@@ -118,8 +112,10 @@ class StageEvaluator:
         admitted = admitted[:, ~refused]
         results, failed = self._in_batches(listed)
         energies = np.where(admitted, results.energies, np.nan)
-        wrong = (admitted & ~np.isfinite(results.energies)).any(axis=0) & (failed == "")
-        failed[wrong] = "not-finite-result"
+        wrong = (admitted & ~np.isfinite(results.energies)).any(axis=0)
+        wrong |= admitted[0] & _any_not_finite(results.forces, block)
+        failed[wrong & (failed == "")] = "not-finite-result"
+        _blank(results, block, ~admitted[0])
         for reason in sorted(set(failed[failed != ""].tolist())):
             bad = failed == reason
             block = block.reject(bad, reason, _sizes(listed, bad))
@@ -284,6 +280,22 @@ def _with_charges(graph: AtomicGraph, block: StructureBlock, rows: slice) -> Ato
     )
 
 
+def _any_not_finite(forces: Array | None, block: StructureBlock) -> NDArray[np.bool_]:
+    """Structures [S] with a force that is NaN or infinite."""
+    if forces is None:
+        return np.zeros(len(block), dtype=bool)
+    strange = ~np.isfinite(forces).all(axis=1)
+    return np.bincount(block.structure_of_atom[strange], minlength=len(block)) > 0
+
+
+def _blank(results: Results, block: StructureBlock, refused: NDArray[np.bool_]) -> None:
+    """Leave no forces or stress of structures [S] that the first head may not compute."""
+    if results.forces is not None:
+        results.forces[refused[block.structure_of_atom]] = np.nan
+    if results.stress is not None:
+        results.stress[refused] = np.nan
+
+
 def _select(results: Results, block: StructureBlock, kept: NDArray[np.bool_]) -> Results:
     atoms = kept[block.structure_of_atom]
     return Results(
@@ -302,3 +314,7 @@ def _sum_to_structures(values: NDArray[np.generic], block: StructureBlock) -> Ar
 def _sizes(listed: ListedBlock, bad: NDArray[np.bool_]) -> list[str]:
     sizes = zip(listed.block.n_atoms[bad], listed.n_edges[bad], strict=True)
     return [f"{n_atoms} atoms, {n_edges} edges" for n_atoms, n_edges in sizes]
+
+
+ESTIMATES: dict[str, Callable[[Results, StructureBlock], Array]] = {"head_spread": _head_spread}
+"""Columns that say how far to trust a row, where several heads are asked: [S]."""

@@ -25,6 +25,9 @@ ALL_PAIRS_UP_TO = 64
 PAIRS_AT_ONCE = 1_000_000
 FARTHEST = 1e6
 """Å from the origin; a position beyond it is no position."""
+LARGEST = 1000.0
+"""Å, of lattice vectors and molecules; for some larger ones vesin 0.6 divides by zero, which ends
+the process."""
 
 
 class Edges(NamedTuple):
@@ -164,10 +167,26 @@ def check_block(block: StructureBlock, shortest_distance: float) -> StructureBlo
     block = block.reject(
         flat, "flat-cell", [f"the cell is {cell.tolist()} Å" for cell in block.cell[flat]]
     )
+    large = sizes(block) > LARGEST
+    details = [
+        f"it is {size:.4g} Å long, {LARGEST:.0f} are allowed" for size in sizes(block)[large]
+    ]
+    block = block.reject(large, "too-large", details)
     lengths = np.where(block.pbc, np.linalg.norm(block.cell, axis=2), np.inf)
     short = lengths.min(axis=1, initial=np.inf) < shortest_distance
     details = [f"a lattice vector is {length:.3f} Å long" for length in lengths[short].min(axis=1)]
     return block.reject(short, "overlap", details)
+
+
+def sizes(block: StructureBlock) -> NDArray[np.float64]:
+    """Longest periodic lattice vector, or extent if not periodic in three directions: [S] Å."""
+    lattice = np.where(block.pbc, np.linalg.norm(block.cell, axis=2), 0.0).max(axis=1, initial=0.0)
+    if len(block) == 0:
+        return lattice
+    starts = block.first_atom[:-1]
+    highest = np.maximum.reduceat(block.positions, starts)
+    extent = (highest - np.minimum.reduceat(block.positions, starts)).max(axis=1)
+    return np.maximum(lattice, np.where(block.pbc.all(axis=1), 0.0, extent))
 
 
 def flat_cells(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.bool_]:

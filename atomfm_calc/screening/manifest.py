@@ -68,13 +68,12 @@ class StageFolder:
             folder.mkdir(parents=True, exist_ok=True)
 
     def clean(self) -> None:
-        """Delete what killed processes have left half written, if nobody is writing."""
-        if not any(self.claims.glob("block-*")):
-            for partial in self.path.rglob(".*.partial"):
-                if partial.is_dir():
-                    shutil.rmtree(partial, ignore_errors=True)
-                else:
-                    partial.unlink(missing_ok=True)
+        """Delete what killed processes have left half written; nobody may be writing."""
+        for partial in list(self.path.rglob(".*.partial")):
+            if partial.is_dir():
+                shutil.rmtree(partial, ignore_errors=True)
+            else:
+                partial.unlink(missing_ok=True)
 
     def rows(self, block: int) -> Path:
         """Where the rows of a block are."""
@@ -98,11 +97,17 @@ class Journals:
         """The last record of each block."""
         self._read_up_to: dict[str, int] = {}
         self._lock = threading.Lock()
+        self._format = TypeAdapter(BlockRecord)
 
     def refresh(self) -> None:
         """Read what was added; a line that was cut off is none. May be called from any thread."""
         with self._lock:
             self._refresh()
+
+    def finished(self) -> list[BlockRecord]:
+        """The records so far; they stay as they are while other threads read on."""
+        with self._lock:
+            return list(self.records.values())
 
     def _refresh(self) -> None:
         with os.scandir(self.folder.journal) as entries:
@@ -119,7 +124,7 @@ class Journals:
         complete = content[: content.rfind(b"\n") + 1]
         for line in complete.splitlines():
             try:
-                record = TypeAdapter(BlockRecord).validate_json(line)
+                record = self._format.validate_json(line)
             except ValidationError:
                 continue  # its block counts as not done and is computed again
             self.records[record.block] = record
@@ -192,6 +197,16 @@ class Claims:
         path = self._path(block)
         self._mine.discard(path)
         path.unlink(missing_ok=True)
+
+    def forget_dead(self) -> bool:
+        """Delete claims of processes that are gone; whether nobody has a claim then."""
+        alive = False
+        for path in list(self.folder.glob("block-*")):
+            if self._is_alive(path):
+                alive = True
+            else:
+                path.unlink(missing_ok=True)
+        return not alive
 
     def _path(self, block: int) -> Path:
         return self.folder / f"block-{block:07d}"

@@ -48,6 +48,7 @@ class DecoratedSource:
         for symbol in {symbol for symbols in settings.elements for symbol in symbols}:
             lookup(atomic_numbers, symbol, "element", "the periodic table")
         self.n_candidates = len(self._choices)
+        self.content: tuple[str, ...] = ()
 
     def read(self, start: int, stop: int) -> StructureBlock:
         """Crystals in which the nearest atoms are as far apart as their covalent radii say."""
@@ -69,6 +70,7 @@ class SubstitutedSource:
             for symbol in (*rule, *rule.values()):
                 lookup(atomic_numbers, symbol, "element", "the periodic table")
         self.n_candidates = self._base.n_candidates * len(settings.substitutions)
+        self.content = self._base.content
 
     def read(self, start: int, stop: int) -> StructureBlock:
         """The candidates of a range; rejected where there is nothing to exchange."""
@@ -117,6 +119,7 @@ class RattledSource:
             )
         self._base, self._settings = FileSource(settings.paths), settings
         self.n_candidates = self._base.n_candidates * settings.copies
+        self.content = self._base.content
 
     def read(self, start: int, stop: int) -> StructureBlock:
         """The candidates of a range."""

@@ -36,7 +36,7 @@ class Progress:
         if self.team.rank or not (is_new or now - self._last >= EVERY_S):
             return
         journals.refresh()
-        records = list(journals.records.values())
+        records = journals.finished()
         n_done = sum(record.n_rows + record.n_quarantined for record in records)
         if is_new:
             self._stage, self._history = work.evaluator.stage.name, []
@@ -50,7 +50,7 @@ class Progress:
         (start, before), (now, _) = self._history[0], self._history[-1]
         rate = (n_done - before) / (now - start) if now > start else 0.0
         left = f"{duration((total - n_done) / rate)} left" if rate > 0.0 else "time left unknown"
-        lost = sum(record.n_quarantined for record in journals.records.values())
+        lost = sum(record.n_quarantined for record in journals.finished())
         line = (
             f"{work.evaluator.stage.name}: {n_done:,} of {total:,} ({n_done / max(total, 1):.1%}), "
             f"{rate:,.0f} structures/s, {left}, {lost:,} quarantined"

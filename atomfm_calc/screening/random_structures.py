@@ -24,6 +24,7 @@ class RandomStructures:
     def __init__(self, settings: RandomCandidates) -> None:
         self.settings = settings
         self.n_candidates = settings.count
+        self.content: tuple[str, ...] = ()
 
     def read(self, start: int, stop: int) -> StructureBlock:
         """The candidates of a range; rejected where `min_distance` leaves no room."""

@@ -44,6 +44,8 @@ ATOMS_AT_ONCE = 12_000
 FIRST_PART = 100
 """Candidates of a block's first part, which tells how large they are."""
 LARGEST_PART = 2000
+MOST_UNWRITTEN = 4
+"""Blocks that wait to be written; the model waits rather than to fill the memory."""
 POLL_S = 0.5
 
 
@@ -128,13 +130,15 @@ def run_stage(
                 written.append(writer.submit(finished.write, journal, claims))
                 rows, rejected = [], []
                 written = _raise_errors(written)
+                if len(written) > MOST_UNWRITTEN:  # the store is slower than the model
+                    written.pop(0).result()
                 report(journals)
         for future in written:
             future.result()
+        if team.rank == 0 and claims.forget_dead():
+            work.folder.clean()
     journals.refresh()
     report(journals)
-    if team.rank == 0:
-        work.folder.clean()
 
 
 def _blocks(work: StageWork, team: Team, journals: Journals, claims: Claims) -> Iterator[int]:

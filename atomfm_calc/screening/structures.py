@@ -22,7 +22,8 @@ REASONS: dict[str, str] = {
     "truncated": "the file ends, or the next record begins, before the structure is complete",
     "no-atoms": "the structure has no atoms",
     "unknown-element": "an atom has an atomic number or symbol that is no element",
-    "not-finite": "a position or lattice vector is NaN or infinite",
+    "not-finite": "a position or lattice vector is NaN, infinite or beyond all bounds",
+    "too-large": "a lattice vector, or a molecule, is longer than 1,000 Å",
     "flat-cell": "the periodic lattice vectors span no volume",
     "overlap": "two atoms are closer than the shortest distance allowed",
     "bad-charge": "charge or multiplicity is no whole number, or cannot exist",
@@ -145,6 +146,8 @@ class CandidateSource(Protocol):
     """Where candidates come from; the same index is always the same candidate."""
 
     n_candidates: int
+    content: tuple[str, ...]
+    """What the candidates depend on besides the campaign: names and sizes of files."""
 
     def read(self, start: int, stop: int) -> StructureBlock:
         """The candidates of a range of indices, each as a structure or as a rejection."""

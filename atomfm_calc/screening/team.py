@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atomfm_calc.errors import ConfigError
+from atomfm_calc.screening.packages import require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,7 @@ class Team:
 
 def mpi_team() -> Team:
     """The place among the ranks of this MPI job; starts MPI."""
+    require("mpi4py")
     from mpi4py import MPI
 
     return Team(rank=MPI.COMM_WORLD.rank, ranks=MPI.COMM_WORLD.size)

@@ -75,7 +75,9 @@ def run_and_kill(campaign: Path, out: Path, ranks: int, all_at_once: bool, longe
     before = blocks_of(out)
     processes = [start(campaign, out, rank, ranks) for rank in range(ranks)]
     deadline = time.monotonic() + LONGEST_S
-    while blocks_of(out) == before and time.monotonic() < deadline:
+    while blocks_of(out) == before:
+        assert time.monotonic() < deadline, "no rank has finished a block"
+        assert all(process.poll() in (None, 0) for process in processes), "a rank has failed"
         time.sleep(0.01)
     time.sleep(random.uniform(0.0, longest_s))
     victims = random.sample(processes, len(processes))

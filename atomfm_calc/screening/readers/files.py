@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from atomfm_calc.errors import DataError, listing, lookup
+from atomfm_calc.screening.packages import require
 from atomfm_calc.screening.readers.extxyz import ExtxyzFile
 from atomfm_calc.screening.readers.record import Broken, BrokenFile, RecordFile, plain
 from atomfm_calc.screening.readers.single import SingleFile
@@ -19,18 +20,27 @@ INDEX_FILE = "index.json"
 
 
 def _open_table(path: Path) -> RecordFile:
+    require("pyarrow")
     from atomfm_calc.screening.readers.table import ParquetFile
 
     return ParquetFile(path)
 
 
-def _open_database(path: Path) -> RecordFile:
-    from atomfm_calc.screening.readers.ase_database import DatabaseFile
+def _open_sqlite(path: Path) -> RecordFile:
+    from atomfm_calc.screening.readers.ase_database import open_sqlite
 
-    return DatabaseFile(path)
+    return open_sqlite(path)
+
+
+def _open_lmdb(path: Path) -> RecordFile:
+    require("lmdb", "ase_db_backends")
+    from atomfm_calc.screening.readers.ase_lmdb import open_lmdb
+
+    return open_lmdb(path)
 
 
 def _open_shards(path: Path) -> RecordFile:
+    require("adios2")
     from atomfm_calc.screening.readers.shards import ShardFolder
 
     return ShardFolder(path.parent)
@@ -44,8 +54,8 @@ FORMATS: dict[str, Callable[[Path], RecordFile]] = {
     ".cif": SingleFile,
     ".vasp": SingleFile,
     ".xsf": SingleFile,
-    ".db": _open_database,
-    ".aselmdb": _open_database,
+    ".db": _open_sqlite,
+    ".aselmdb": _open_lmdb,
     ".parquet": _open_table,
     INDEX_FILE: _open_shards,
 }
@@ -55,13 +65,20 @@ FORMATS: dict[str, Callable[[Path], RecordFile]] = {
 class FileSource:
     """All records of some files, in the order of the files."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], *, keeps_index: bool = False) -> None:
         """Open and count.
+
+        Args:
+            paths: files, folders and patterns.
+            keeps_index: whether the column "index" of a table is that of its candidates, as in what
+                a stage has left; else they are numbered.
 
         Raises:
             DataError: a path that is not there, or of no known format.
         """
         self.files = find_files(paths)
+        self._keeps_index = keeps_index
+        self.content = tuple(f"{path.as_posix()} {path.stat().st_size}" for path in self.files)
         self._opened = [_open(path) for path in self.files]
         self._first = np.concatenate([[0], np.cumsum([file.n_records for file in self._opened])])
         self.n_candidates = int(self._first[-1])
@@ -93,10 +110,8 @@ class FileSource:
             path = self.files[number]
             owner = path.parent if path.name == INDEX_FILE else path
             for place, record in enumerate(self._opened[number].read(begin, end), first + begin):
-                index = place if record.index is None else record.index
-                name = (
-                    record.name if record.index is not None else f"{owner.as_posix()}{record.name}"
-                )
+                index = record.index if self._keeps_index and record.index is not None else place
+                name = record.own_id or f"{owner.as_posix()}{record.name}"
                 yield index, name, record.content
 
 

@@ -26,8 +26,10 @@ class Record:
     """What comes behind the path in its id: "#12", or nothing for a file of one structure."""
     content: Atoms | Broken
     """The structure, or why there is none."""
+    own_id: str | None = None
+    """Id that stands in the file; None: path and name are the id."""
     index: int | None = None
-    """Place among the candidates of an earlier stage; None: as in this file."""
+    """Place among the candidates of the first stage, in a table that a stage has left."""
 
 
 class RecordFile(Protocol):

@@ -2,7 +2,7 @@
 
 Columns: `atomic_numbers` (list), `positions` (list of triples, or flat; Å), and if they are there
 `cell` (3 x 3 or nine numbers, Å), `pbc` (three), `charge` (e),
-`multiplicity` (2S+1), `id`, `index`.
+`multiplicity` (2S+1), `id`.
 """
 
 from __future__ import annotations
@@ -47,8 +47,12 @@ class ParquetFile:
                 table = self._file.read_row_group(group, columns=self._columns)
                 self._group, self._rows = group, table.to_pylist()
             row = self._rows[place - int(self._first[group])]
-            name = row.get("id") or f"#{place}"
-            yield Record(name=name, content=_structure(row), index=row.get("index"))
+            yield Record(
+                name=f"#{place}",
+                content=_structure(row),
+                own_id=row.get("id"),
+                index=row.get("index"),
+            )
 
 
 def _structure(row: dict[str, Any]) -> Atoms | Broken:

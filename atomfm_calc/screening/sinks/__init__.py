@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from atomfm_calc.screening.packages import require
 from atomfm_calc.screening.sinks.sink import Sink
 
 
@@ -12,6 +13,7 @@ def _parquet() -> Sink:
 
 
 def _adios2() -> Sink:
+    require("adios2")
     from atomfm_calc.screening.sinks.adios2 import Adios2Sink  # here: only who asks needs ADIOS2
 
     return Adios2Sink()

@@ -108,6 +108,16 @@ def test_a_claim_of_a_dead_process_is_taken_over(screen: Screen, campaign, tmp_p
     assert len(table(tmp_path / "results" / "evaluate")) == 60
 
 
+def test_what_killed_processes_left_is_cleaned_up(screen: Screen) -> None:
+    place = StageFolder(screen() / "evaluate", ".parquet")
+    dead = f'{{"host": "{platform.node()}", "process": 999999999, "rank": 1}}'
+    (place.claims / "block-0000002").write_text(dead)
+    (place.rows(2).parent / ".block-0000002.parquet.999999999.partial").write_bytes(b"PAR1")
+    screen()
+    assert not list(place.path.rglob(".*.partial"))
+    assert not list(place.claims.iterdir())
+
+
 def test_the_other_sink_holds_the_same_rows(screen: Screen) -> None:
     stages = [{"heads": ["everything"], "top": {"by": "energy", "count": 60}}]
     plain = table(screen("plain", stages=stages), "evaluate/selected.parquet")

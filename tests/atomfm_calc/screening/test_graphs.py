@@ -60,6 +60,7 @@ BROKEN = {
     "unknown-element": Atoms("X2", positions=[(0, 0, 0), (2, 0, 0)]),
     "not-finite": _with(molecule("H2O"), np.nan),
     "flat-cell": Atoms("Cu", cell=[(3, 0, 0), (0, 3, 0), (3, 3, 0)], pbc=True),
+    "too-large": Atoms("Cu", cell=(3.0, 1e5, 1e5), pbc=True),
     "overlap": Atoms("H2", positions=[(0, 0, 0), (0, 0, 0.1)]),
 }
 

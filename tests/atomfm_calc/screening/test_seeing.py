@@ -11,9 +11,10 @@ import pytest
 from ase.build import bulk
 
 from atomfm_calc.cli import main
-from atomfm_calc.errors import DataError
+from atomfm_calc.errors import DataError, SetupError
 from atomfm_calc.screening.drawing import element_place, structure_svg
 from atomfm_calc.screening.drive import run_campaign
+from atomfm_calc.screening.packages import require
 from atomfm_calc.screening.plan import measure, project
 from atomfm_calc.screening.progress import Progress
 from atomfm_calc.screening.report import write_report
@@ -98,3 +99,9 @@ def test_the_command_screens_a_file_and_goes_on(model: Path, tmp_path: Path, cap
         assert ended.value.code == 0
     assert "atomfm screen report" in capsys.readouterr().out
     assert len(list(Path(out).rglob("block-*.parquet"))) == 1
+
+
+def test_a_missing_package_is_told_with_the_command_that_installs_it(monkeypatch) -> None:
+    monkeypatch.setattr("atomfm_calc.screening.packages.find_spec", lambda name: None)
+    with pytest.raises(SetupError, match=r'pip install "atomfm\[mpi\]"'):
+        require("mpi4py")
