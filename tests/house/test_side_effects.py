@@ -26,7 +26,9 @@ WATCH = """
 import importlib, logging, os, random, sys
 import numpy, torch
 def state():
-    return (dict(os.environ), torch.get_default_dtype(), torch.get_num_threads(),
+    # torch._inductor, which torch_geometric imports, notes its own cache folder there
+    variables = {name: os.environ[name] for name in os.environ if name != "TORCHINDUCTOR_CACHE_DIR"}
+    return (variables, torch.get_default_dtype(), torch.get_num_threads(),
             torch.initial_seed(), bytes(torch.get_rng_state().tolist()), random.getstate(),
             numpy.random.get_state()[1].tolist(), torch.is_grad_enabled(),
             torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision(),
