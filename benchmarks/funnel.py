@@ -42,7 +42,7 @@ DFT, CHEAP = "alexandria-pbe", "gfn1-xtb"
 
 def held_out(paths: Sequence[str], folder: Path) -> tuple[Path, dict[str, int]]:
     """A file of structures that the model has not seen, and how many there are of each split."""
-    found = [atoms for path in paths for atoms in ase.io.read(path, index=":")]
+    found = [atoms for _, atoms in FileSource(paths).structures()]
     never = yaml.safe_load(CONFIG.read_text(encoding="utf-8"))["data"]["never_held_out"]
     samples = [sample_from_atoms(atoms) for atoms in found]
     members = split_by_group(samples, FRACTIONS, SPLIT_SEED, never)

@@ -21,8 +21,6 @@ from atomfm_calc.screening.runner import StageWork, compute
 from atomfm_calc.screening.sources import open_source
 
 N_WRITES = 5
-MOST_COPIES = 20
-"""Of the measured rows, to fill a block."""
 MEBIBYTE = 2**20
 
 
@@ -95,8 +93,9 @@ def measure(campaign: Campaign, seconds: float) -> Measured:
         listing, computing, columns, seen = _rates(work, size, seconds)
         rows = [n_rows_of(part) for part in columns]
         mean_atoms = np.concatenate([np.asarray(part["n_atoms"]) for part in columns]).mean()
-        write_s, n_bytes = _write(work, columns[-1], Path(folder))
-    per_row = n_bytes / max(rows[-1], 1)
+        write_s, per_row = _write(
+            work, columns[: max(work.source.n_candidates // size, 1)], Path(folder)
+        )
     return Measured(
         structures_per_s=seen.n_candidates / (listing + computing),
         listing_per_s=seen.n_candidates / listing,
@@ -104,7 +103,7 @@ def measure(campaign: Campaign, seconds: float) -> Measured:
         edges_per_structure=seen.n_edges / max(sum(rows), 1),
         rows_per_candidate=sum(rows) / seen.n_candidates,
         bytes_per_row=per_row,
-        store_MiB_per_s=n_bytes / write_s / MEBIBYTE,
+        store_MiB_per_s=per_row / write_s / MEBIBYTE,
         start_s=start_s,
     )
 
@@ -140,17 +139,16 @@ def _listed(work: StageWork, start: int, stop: int) -> ListedBlock:
     return list_block(found, work.evaluator.cutoff, work.shortest_distance)
 
 
-def _write(work: StageWork, columns: Columns, folder: Path) -> tuple[float, int]:
-    """Seconds and bytes of one block of the campaign's size, written as a run would."""
-    rows = max(n_rows_of(columns), 1)
-    copies = min(max(work.block_size // rows, 1), MOST_COPIES)
-    block = join([columns] * copies)
+def _write(work: StageWork, parts: Sequence[Columns], folder: Path) -> tuple[float, float]:
+    """Seconds and bytes per row of blocks of the measured rows, written as a run would."""
+    block = join(parts)  # no row twice: repeated rows would take no space when compressed
     paths = [folder / f"block-{number:07d}{work.sink.suffix}" for number in range(N_WRITES)]
     begin = time.perf_counter()
     for path in paths:
         work.sink.write(block, path)
     seconds = (time.perf_counter() - begin) / N_WRITES
-    return seconds / copies, round((size_of(paths[0]) or 0) / copies)
+    n_rows = max(n_rows_of(block), 1)
+    return seconds / n_rows, (size_of(paths[0]) or 0) / n_rows
 
 
 def project(measured: Measured, n_candidates: float, ranks: Sequence[int]) -> list[Projection]:

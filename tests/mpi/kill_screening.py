@@ -62,6 +62,8 @@ def start(campaign: Path, out: Path, rank: int = 0, ranks: int = 1) -> subproces
 def rows_of(out: Path, kind: str = "rows") -> pyarrow.Table:
     """All rows that are there, by index."""
     files = sorted(str(path) for path in (out / "evaluate" / kind).rglob("block-*.parquet"))
+    if not files:
+        return pyarrow.table({"index": pyarrow.array([], pyarrow.int64())})
     return pyarrow.dataset.dataset(files, format="parquet").to_table().sort_by("index")
 
 
