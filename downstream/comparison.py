@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from downstream.modes import COMPARED
-from downstream.report import Table, markdown_table
+from downstream.report import Table, markdown_table, mean_and_deviation
 from downstream.run import RESULT_FILE
 
 TABLE_FILE = "comparison.md"
@@ -41,7 +41,12 @@ def comparison_table(summaries: Sequence[Mapping[str, Any]]) -> Table:
     for summary in summaries:
         for size in dict.fromkeys(row["size"] for row in summary["table"]):
             found = {row["mode"]: row for row in summary["table"] if row["size"] == size}
-            cells = [_cell(found.get(mode), summary["primary"]) for mode in COMPARED]
+            cells = [
+                mean_and_deviation(found[mode]["metrics"][summary["primary"]])
+                if mode in found
+                else "–"
+                for mode in COMPARED
+            ]
             rows.append((summary["data"], summary["primary"], str(size), *cells))
     return header, rows
 
@@ -59,11 +64,3 @@ def beats_scratch(summary: Mapping[str, Any]) -> bool:
         if scratch is None or not means or min(means.values()) >= scratch:
             return False
     return True
-
-
-def _cell(row: Mapping[str, Any] | None, metric: str) -> str:
-    if row is None:
-        return "–"
-    value = row["metrics"][metric]
-    spread = "" if value["deviation"] is None else f" ± {value['deviation']:.2g}"
-    return f"{value['mean']:.4g}{spread}"

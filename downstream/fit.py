@@ -72,6 +72,8 @@ class Fitted:
     """Pretrained heads that were trained along."""
     n_trained: int
     """Parameters that were."""
+    validation_error: float
+    """Of the weights that were kept: geometric mean of the errors of all new heads."""
 
 
 def fit_cell(
@@ -118,7 +120,13 @@ def fit_cell(
     merge_low_rank(adapted.model)
     adapted.model.eval().requires_grad_(False)
     replayed = tuple(_replayed(recipe, cell, pretraining))
-    return Fitted(adapted=adapted, result=result, replayed=replayed, n_trained=n_trained)
+    return Fitted(
+        adapted=adapted,
+        result=result,
+        replayed=replayed,
+        n_trained=n_trained,
+        validation_error=best.state["best_error"],
+    )
 
 
 class _Batches(NamedTuple):

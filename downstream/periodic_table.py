@@ -30,11 +30,12 @@ def element_map(errors: Mapping[str, Mapping[str, Any]]) -> str:
     for number in range(1, len(chemical_symbols)):
         row, column = place_of(number)
         symbol = chemical_symbols[number]
-        style, text = f"grid-row:{row};grid-column:{column}", symbol
+        style, text, seen = f"grid-row:{row};grid-column:{column}", symbol, ""
         if symbol in errors:
             entry = errors[symbol]
             lightness = 95.0 - 45.0 * entry["error"] / largest
             style += f";background:hsl(12 80% {lightness:.0f}%)"
-            text = f"<b>{symbol}</b><br>{entry['error']:.3g}<br>n={entry['n']}"
-        boxes.append(f'<div style="{style}">{text}</div>')
+            text = f"<b>{symbol}</b><br>{entry['error']:.3g}<br><small>{entry['n']}</small>"
+            seen = " class=seen"
+        boxes.append(f'<div{seen} style="{style}">{text}</div>')
     return f"<div class=elements>{''.join(boxes)}</div>"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 COLORS = {
     "scratch": "#888888", "frozen": "#1f77b4", "last-1": "#17becf", "last-2": "#9467bd",
@@ -27,8 +28,13 @@ def learning_curves(table: Sequence[Mapping[str, Any]], metric: str, lower_is_be
         spread = [row["metrics"][metric]["deviation"] or 0.0 for row in own]
         axes.errorbar(sizes, means, spread, fmt="o-", capsize=3, color=COLORS[mode], label=mode)
     axes.set_xscale("log")
+    shown = sorted({row["size"] for row in table})
+    axes.set_xticks(shown, [str(size) for size in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
     if lower_is_better:
         axes.set_yscale("log")
+        for show in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            show(FuncFormatter(lambda value, place: f"{value:.3g}"))
     axes.set_xlabel("training structures")
     axes.set_ylabel(metric)
     axes.legend(frameon=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -19,8 +20,9 @@ Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 CSS = """body{font:15px/1.45 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;
 text-align:left}.figures{display:flex;flex-wrap:wrap;gap:1em}.elements{display:grid;
-grid-template-columns:repeat(18,2.9em);gap:2px;font-size:12px}.elements div{padding:.15em;
-text-align:center;background:#eee}"""
+grid-template-columns:repeat(18,3.6em);gap:2px;font-size:12px}.elements div{padding:.15em;
+text-align:center;background:#f3f3f3;color:#999}.elements .seen{color:#000}
+.elements small{font-size:10px}.wide{overflow-x:auto}"""
 
 
 def write_report(output: Path) -> Result:
@@ -53,6 +55,7 @@ def html(summary: Result) -> str:
         figures.append(plots.calibration(best["calibration"]["bins"]))
     parts += [f"<div class=figures>{''.join(figures)}</div>", f"<p>{escape(_shown(best))}</p>"]
     parts += ["<h2>Errors per element</h2>", element_map(best["per_element"])]
+    parts += [f"<p>{escape(_element_words(summary))}</p>"]
     for title in list(named)[1:]:
         parts += _section(title, named)
     body = "\n".join(parts)
@@ -86,8 +89,8 @@ def facts(summary: Result) -> Iterator[str]:
     absent = sorted({name for cell in summary["cells"] for name in cell["absent_elements"]})
     if absent:
         yield (
-            f"Elements that some training part lacks, so that their references are guesses: "
-            f"{', '.join(absent)}."
+            "Elements that the training structures of one cell or more lack, so that nothing new "
+            f"was learned of them there: {', '.join(absent)}."
         )
 
 
@@ -113,7 +116,11 @@ def comparison(table: Sequence[Mapping[str, Any]], primary: str) -> Table:
         names = [name for name in names if any(word in name for word in MAIN_METRICS)]
     header = ("structures", "mode", *names)
     rows = [
-        (str(row["size"]), row["mode"], *(_cell(row["metrics"].get(name)) for name in names))
+        (
+            str(row["size"]),
+            row["mode"],
+            *(mean_and_deviation(row["metrics"].get(name)) for name in names),
+        )
         for row in table
     ]
     return header, rows
@@ -160,6 +167,17 @@ def costs(table: Sequence[Mapping[str, Any]]) -> Table:
     return header, rows
 
 
+def mean_and_deviation(value: Mapping[str, float | None] | None) -> str:
+    """As 0.206 ± 0.012: the deviation with two digits, the mean with as many places."""
+    if value is None or value["mean"] is None:
+        return "–"
+    mean, deviation = value["mean"], value["deviation"]
+    if not deviation:
+        return f"{mean:.4g}" if deviation is None else f"{mean:.4g} ± 0"
+    places = max(0, 1 - math.floor(math.log10(deviation)))
+    return f"{mean:.{places}f} ± {deviation:.{places}f}"
+
+
 def markdown_table(table: Table) -> str:
     """A table of GitHub's Markdown."""
     header, rows = table
@@ -173,14 +191,10 @@ def _section(title: str, named: Mapping[str, Table]) -> list[str]:
     body = "".join(
         f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
     )
-    return [f"<h2>{escape(title)}</h2>", f"<table><tr>{head}</tr>{body}</table>"]
-
-
-def _cell(value: Mapping[str, float | None] | None) -> str:
-    if value is None:
-        return "–"
-    spread = "" if value["deviation"] is None else f" ± {value['deviation']:.2g}"
-    return f"{value['mean']:.4g}{spread}"
+    return [
+        f"<h2>{escape(title)}</h2>",
+        f"<div class=wide><table><tr>{head}</tr>{body}</table></div>",
+    ]
 
 
 def _pair(entry: Mapping[str, Any]) -> str:
@@ -194,6 +208,15 @@ def _pair(entry: Mapping[str, Any]) -> str:
         if before is not None and after is not None:
             parts.append(f"{before:.1f} → {after:.1f} {unit}")
     return ", ".join(parts)
+
+
+def _element_words(summary: Result) -> str:
+    lower = summary["lower_is_better"]
+    error = summary["primary"] if lower else "1 - probability of the right class"
+    return (
+        f"Below each element: {error}, and the number of test structures (of force errors: atoms) "
+        "with it; the darker, the larger."
+    )
 
 
 def _shown(cell: Result) -> str:

@@ -210,6 +210,7 @@ class _Job:
             "reused_head": fitted.adapted.reused_head,
             "trained_parameters": fitted.n_trained,
             "steps": fitted.result.steps,
+            "validation_error": fitted.validation_error,
         }
 
     def _forgotten(self, fitted: Fitted) -> Mapping[str, Any] | None:

@@ -65,7 +65,7 @@ def test_every_element_has_a_place_of_its_own() -> None:
 
 def test_the_map_shows_error_and_number() -> None:
     page = element_map({"Fe": {"error": 0.25, "n": 7}})
-    assert "<b>Fe</b><br>0.25<br>n=7" in page
+    assert "<b>Fe</b><br>0.25<br><small>7</small>" in page
 
 
 def test_every_mode_has_a_color() -> None:
