@@ -19,7 +19,8 @@ from atomfm_calc.kernels import Kernel, UpdateWeights
 from atomfm_calc.kernels.tables import FilterTable, tabulate
 from atomfm_calc.models.architecture import PainnConfig
 from atomfm_calc.models.conditioning import ElectronicEmbedding
-from atomfm_calc.models.precision import DENSE_DTYPE, dense_layers
+from atomfm_calc.models.origins import Origins
+from atomfm_calc.models.precision import dense_dtype, dense_layers
 from atomfm_calc.models.radial import weighted_basis
 from atomfm_calc.sample import MAX_ATOMIC_NUMBER
 
@@ -71,7 +72,7 @@ class Message(nn.Module):
         with torch.no_grad():
             self.radial_filter.weight.mul_(FRESH_FILTER_SCALE)
             self.radial_filter.bias.mul_(FRESH_FILTER_SCALE)
-        self._table: tuple[Tensor, FilterTable] | None = None
+        self._table: tuple[Origins, FilterTable] | None = None
 
     def forward(self, s: Tensor, v: Tensor | None, edges: Edges) -> tuple[Tensor, Tensor]:
         """Changes of the scalars [N, F] and vectors [N, 3, F]."""
@@ -97,11 +98,11 @@ class Message(nn.Module):
     @torch.inference_mode(mode=False)
     def table(self) -> FilterTable:
         """The filters as a table, made anew whenever the weights are not those of the last call."""
-        weight = self.filter_weight().detach()
         if self._table is not None:
-            known, table = self._table
-            if known.dtype == weight.dtype and torch.equal(known, weight):
+            origins, table = self._table
+            if origins.are(self.radial_filter.parameters()):
                 return table
+        weight = self.filter_weight().detach()
         table = tabulate(
             partial(_filters, weight=weight.to(torch.float64), cutoff=self.cutoff),
             cutoff=self.cutoff,
@@ -109,7 +110,7 @@ class Message(nn.Module):
             dtype=weight.dtype,
             exact=partial(_filters, weight=weight, cutoff=self.cutoff),
         )
-        self._table = (weight, table)
+        self._table = (Origins.of(self.radial_filter.parameters()), table)
         return table
 
 
@@ -133,7 +134,7 @@ class Update(nn.Module):
     def forward(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Changes of the scalars [N, F] and vectors [N, 3, F]."""
         trained = any(parameter.requires_grad for parameter in self.parameters())
-        if self.kernel.update is None or trained or getattr(self, DENSE_DTYPE, None) is not None:
+        if self.kernel.update is None or trained or dense_dtype(self) is not None:
             return self.plain(scalars, vectors)
         hidden, last = cast(nn.Linear, self.gates[0]), cast(nn.Linear, self.gates[2])
         weights = UpdateWeights(

@@ -6,7 +6,8 @@ and energies keep the precision of the weights and above.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
 from torch import nn
@@ -21,9 +22,44 @@ def set_dense_dtype(model: nn.Module, dtype: torch.dtype | None) -> None:
         setattr(module, DENSE_DTYPE, dtype)
 
 
+def dense_dtype(module: nn.Module) -> torch.dtype | None:
+    """What `set_dense_dtype` gave to a module; None: its dense layers compute as its weights."""
+    dtype: torch.dtype | None = getattr(module, DENSE_DTYPE, None)
+    return dtype
+
+
 def dense_layers(module: nn.Module) -> AbstractContextManager[object]:
     """Inside, linear layers compute in the precision that `set_dense_dtype` gave to `module`."""
-    dtype = getattr(module, DENSE_DTYPE, None)
+    dtype = dense_dtype(module)
     if dtype is None:
         return nullcontext()
     return torch.autocast(next(module.parameters()).device.type, dtype=dtype, cache_enabled=False)
+
+
+@contextmanager
+def matrix_products(device: torch.device, *, tf32: bool) -> Iterator[None]:
+    """Inside, products of float32 matrices on a CUDA device are in TF32, or are not.
+
+    TF32 has the range of float32 and 10 bits behind the point. torch knows it as a switch of the
+    whole process: other threads see it while it is on; afterwards it is what it was.
+    """
+    if device.type != "cuda":
+        yield
+        return
+    switch = torch.backends.cuda.matmul
+    if not hasattr(switch, "fp32_precision"):  # torch < 2.9
+        before = switch.allow_tf32
+        switch.allow_tf32 = tf32
+        try:
+            yield
+        finally:
+            switch.allow_tf32 = before
+        return
+    precision = switch.fp32_precision
+    switch.fp32_precision = "tf32" if tf32 else "ieee"
+    try:
+        yield
+    finally:
+        switch.fp32_precision = "none"  # an inherited value is read as if it were an own one
+        if switch.fp32_precision != precision:
+            switch.fp32_precision = precision

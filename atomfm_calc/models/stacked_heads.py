@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from atomfm_calc.models.heads import EnergyHead
-from atomfm_calc.models.precision import DENSE_DTYPE
+from atomfm_calc.models.origins import Origins
+from atomfm_calc.models.precision import dense_dtype
 
 CACHED_NUMBERS = 2**17
 """Of a hidden layer of all heads that go together on a CPU: more would leave its cache (measured:
@@ -29,10 +30,8 @@ class StackedHeads:
     """[H, elements] eV, float64"""
     scale: Tensor
     """[H, 1] float64"""
-    origins: tuple[Tensor, ...]
-    """What was copied. Held, so that no other tensor can come to lie at the same address."""
-    versions: tuple[int, ...]
-    """How often each origin had been written to"""
+    origins: Origins
+    """What was copied"""
 
     def atom_energies(self, scalars: Tensor, atomic_numbers: Tensor) -> Tensor:
         """What `EnergyHead.forward` gives, for every head.
@@ -62,16 +61,8 @@ class StackedHeads:
         return last[:, :, 0]
 
     def is_current(self, heads: Sequence[EnergyHead]) -> bool:
-        """Whether these are the heads that were stacked and none was written to since.
-
-        A write through `.data` is seen by nobody, here as in autograd.
-        """
-        present = tuple(_tensors(heads))
-        return (
-            len(present) == len(self.origins)
-            and all(map(_same_memory, present, self.origins))
-            and tuple(tensor._version for tensor in present) == self.versions
-        )
+        """Whether these are the heads that were stacked and none was written to since."""
+        return self.origins.are(_tensors(heads))
 
 
 def can_stack(heads: Sequence[EnergyHead]) -> bool:
@@ -82,7 +73,7 @@ def can_stack(heads: Sequence[EnergyHead]) -> bool:
     tensors = list(_tensors(heads))
     if any(tensor.requires_grad or tensor.is_inference() for tensor in tensors):
         return False
-    if any(getattr(head, DENSE_DTYPE, None) is not None for head in heads):
+    if any(dense_dtype(head) is not None for head in heads):
         return False
     first, *others = [[tensor.shape for tensor in _tensors([head])] for head in heads]
     return all(shapes == first for shapes in others)
@@ -92,7 +83,6 @@ def can_stack(heads: Sequence[EnergyHead]) -> bool:
 def stack(heads: Sequence[EnergyHead]) -> StackedHeads:
     """Copy the weights of heads for which `can_stack` holds side by side."""
     layers = list(zip(*(_linear_layers(head) for head in heads), strict=True))
-    origins = tuple(tensor.detach() for tensor in _tensors(heads))
     return StackedHeads(
         weights=tuple(
             torch.stack([linear.weight.detach().T for linear in layer]) for layer in layers
@@ -102,8 +92,7 @@ def stack(heads: Sequence[EnergyHead]) -> StackedHeads:
         ),
         references=torch.stack([head.references for head in heads]),
         scale=torch.stack([head.scale for head in heads])[:, None],
-        origins=origins,
-        versions=tuple(tensor._version for tensor in origins),
+        origins=Origins.of(_tensors(heads)),
     )
 
 
@@ -113,12 +102,3 @@ def _linear_layers(head: EnergyHead) -> list[nn.Linear]:
 
 def _tensors(heads: Sequence[EnergyHead]) -> chain[Tensor]:
     return chain.from_iterable(chain(head.parameters(), head.buffers()) for head in heads)
-
-
-def _same_memory(one: Tensor, other: Tensor) -> bool:
-    return (
-        one.data_ptr() == other.data_ptr()
-        and one.shape == other.shape
-        and one.dtype == other.dtype
-        and one.device == other.device
-    )

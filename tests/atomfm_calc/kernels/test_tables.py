@@ -118,14 +118,14 @@ def test_a_table_is_made_once() -> None:
     assert message.table() is message.table()
 
 
-@pytest.mark.parametrize("way", ["in place", "through data", "load", "dtype"])
+@pytest.mark.parametrize("way", ["in place", "another tensor", "load", "dtype"])
 def test_a_table_follows_its_weights(way: str) -> None:
     message = _message()
     before = message.table()
     if way == "in place":
         message.radial_filter.weight.mul_(2.0)
-    elif way == "through data":
-        message.radial_filter.bias.data.add_(1.0)
+    elif way == "another tensor":
+        message.radial_filter.bias.data = message.radial_filter.bias + 1.0
     elif way == "load":
         message.load_state_dict({k: 3.0 * v for k, v in message.state_dict().items()})
     else:
@@ -156,3 +156,11 @@ def test_only_kernels_that_read_tables_get_them_and_only_for_frozen_weights(name
     assert not message.can_use_table
     message.radial_filter.requires_grad_(False)
     assert message.can_use_table == KERNELS[name].reads_tables
+
+
+def test_a_table_of_inference_tensors_follows_its_weights() -> None:
+    with torch.inference_mode():
+        message = _message()
+        before = message.table()
+        message.radial_filter.weight.mul_(2.0)
+        assert not torch.equal(message.table().rows, before.rows)
