@@ -66,6 +66,7 @@ class FoundationCalc(Calculator):
         charge: int | None = None,
         multiplicity: int | None = None,
         kernel: str | None = None,
+        matmul_precision: str = "highest",
         skin: float = 0.5,
         allow_unseen_elements: bool = False,
         outside_gate: Literal["warn", "error"] = "warn",
@@ -83,6 +84,8 @@ class FoundationCalc(Calculator):
             charge: total charge of every structure, e.
             multiplicity: 2S+1 of every structure.
             kernel: how neighbors are summed; None: the fastest for the device.
+            matmul_precision: "highest"; or, faster and less exact, "tf32" (CUDA) or "bf16": what
+                products of float32 matrices are computed in, see `setup.MATMUL_PRECISIONS`.
             skin: Å, reuse of neighbor lists; no result depends on it.
             allow_unseen_elements: compute elements that the head was not trained on.
             outside_gate: "warn" of compositions unlike those that the weights of a mixture were
@@ -101,6 +104,7 @@ class FoundationCalc(Calculator):
             charge=charge,
             multiplicity=multiplicity,
             kernel=kernel,
+            matmul_precision=matmul_precision,
             skin=skin,
             allow_unseen_elements=allow_unseen_elements,
             outside_gate=outside_gate,
@@ -261,6 +265,9 @@ class FoundationCalc(Calculator):
         Args:
             atoms: are not changed; the neighbor list is made.
             want: any of "energy", "forces", "stress".
+
+        Raises:
+            PropertyError: the backbone is none whose memory was measured.
         """
         graph = self._evaluator.graph(atoms, self.head, SkinCache(self._evaluator.model.cutoff, 0))
         n_atoms, n_edges = len(graph.atomic_numbers), graph.edge_index.shape[1]
@@ -274,6 +281,7 @@ class FoundationCalc(Calculator):
             "head": self.head,
             **self._gate_checksum(),
             "default_dtype": self._evaluator.settings.default_dtype,
+            "matmul_precision": self._evaluator.settings.matmul_precision,
             "kernel": self.kernel,
             "device": str(self._evaluator.device),
             "atomfm": __version__,

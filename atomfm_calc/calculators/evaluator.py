@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -29,11 +29,16 @@ from atomfm_calc.calculators.memory import (
 )
 from atomfm_calc.calculators.mixture import Mixer
 from atomfm_calc.calculators.setup import MIXTURE, CalculatorSettings, resolve_head
-from atomfm_calc.errors import InsufficientMemoryError, NonFiniteError, SetupError
+from atomfm_calc.errors import (
+    InsufficientMemoryError,
+    NonFiniteError,
+    PropertyError,
+    SetupError,
+)
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.models.architecture import PainnConfig
 from atomfm_calc.models.derivatives import Prediction, hessian, predict, predict_heads
 from atomfm_calc.models.foundation import EnergyFunction
+from atomfm_calc.models.precision import matrix_products
 from atomfm_calc.neighbors import SkinCache, graph_from_arrays
 from atomfm_calc.registry.catalog import LoadedModel
 
@@ -92,9 +97,16 @@ class Evaluator:
             self.head,
             self.theory,
             self.model.kernel,
-            self.settings.default_dtype,
+            self.precision,
             self.device,
         )
+
+    @property
+    def precision(self) -> str:
+        """Precision of the network, and of its products where they have another."""
+        products = self.settings.matmul_precision
+        rounded = "" if products == "highest" else f" ({products} products)"
+        return f"{self.settings.default_dtype}{rounded}"
 
     @property
     def theory(self) -> str:
@@ -166,7 +178,7 @@ class Evaluator:
             PropertyError: stress is wanted and no structure is periodic in three directions.
             NonFiniteError, InsufficientMemoryError: the calculation failed.
         """
-        with self.memory_watched(graph, want):
+        with self.computing(graph, want):
             prediction = predict(self.energy_of(head, graph), graph.to(self.device), want)
             return self._results(prediction, graph, head)
 
@@ -188,7 +200,7 @@ class Evaluator:
         Raises:
             NonFiniteError, InsufficientMemoryError: the calculation failed.
         """
-        with self.memory_watched(graph, want):
+        with self.computing(graph, want, heads):
             predictions = predict_heads(self.model, graph.to(self.device), heads, want)
             energies = _array(torch.stack([predictions[name].energy for name in heads]))  # [H, S]
             forces = {
@@ -213,7 +225,7 @@ class Evaluator:
 
     def hessian(self, graph: AtomicGraph, head: str) -> Array:
         """[3N, 3N] eV/Å² of one structure; errors as above."""
-        with self.memory_watched(graph, ("forces",)):
+        with self.computing(graph, ("forces",)):
             result = _array(hessian(self.energy_of(head, graph), graph.to(self.device)))
         return _finite({"hessian": result}, graph, head)["hessian"]
 
@@ -222,27 +234,57 @@ class Evaluator:
         references = self.model.head(head).references.cpu().numpy()
         return float(references[atoms.numbers].sum())
 
-    def estimate_memory(self, n_atoms: int, n_edges: int, want: Sequence[str]) -> MemoryEstimate:
-        """Peak memory of one evaluation with one head, see `memory`."""
+    def estimate_memory(
+        self, n_atoms: int, n_edges: int, want: Sequence[str], heads: Sequence[str] | None = None
+    ) -> MemoryEstimate:
+        """Peak memory of one evaluation, see `memory`.
+
+        Args:
+            n_atoms: of the structure or batch.
+            n_edges: directed, within the cutoff.
+            want: as in `predict`.
+            heads: are evaluated together; None: those of the settings.
+
+        Raises:
+            PropertyError: the backbone is none whose memory was measured.
+        """
+        architecture = self.model.architecture
+        if architecture.backbone != "painn":
+            raise PropertyError(
+                f"no estimate of memory for backbone {architecture.backbone!r}; there is one for "
+                "'painn', whose memory was measured"
+            )
+        if heads is None:
+            heads = self.model.head_names if self.head == MIXTURE else (self.head,)
+        widths = [architecture.own_heads.get(name, architecture.head).hidden for name in heads]
         return estimate(
             n_atoms,
             n_edges,
             want,
             kernel=self.model.kernel,
             dtype=self.dtype,
-            sizes=PainnConfig(  # the formula was fitted to PaiNN, others are near it
-                n_features=int(cast(int, self.model.backbone.n_features)),
-                n_layers=self.model.architecture.sizes.n_layers,
-            ),
+            sizes=architecture.painn,
+            head_width=sum(map(sum, widths)),
         )
 
     @contextmanager
-    def memory_watched(self, graph: AtomicGraph, want: Sequence[str]) -> Iterator[None]:
+    def computing(
+        self, graph: AtomicGraph, want: Sequence[str], heads: Sequence[str] | None = None
+    ) -> Iterator[None]:
+        """Inside, matrix products are as the settings say; errors as in `memory_watched`."""
+        products = matrix_products(self.device, tf32=self.settings.products.tf32)
+        with products, self.memory_watched(graph, want, heads):
+            yield
+
+    @contextmanager
+    def memory_watched(
+        self, graph: AtomicGraph, want: Sequence[str], heads: Sequence[str] | None = None
+    ) -> Iterator[None]:
         """Turn running out of memory into an error that says how large the structure is.
 
         Raises:
-            InsufficientMemoryError: names atoms, edges, the estimated need, and how many atoms
-                would fit.
+            InsufficientMemoryError: names atoms, edges and, for the backbone that has an estimate,
+                the need and how many atoms would fit.
         """
         try:
             yield
@@ -250,18 +292,26 @@ class Evaluator:
             if not is_out_of_memory(error):
                 raise
             release(error, self.device)
-            raise InsufficientMemoryError(self._shortage(graph, want)) from error
+            raise InsufficientMemoryError(self._shortage(graph, want, heads)) from error
 
-    def _shortage(self, graph: AtomicGraph, want: Sequence[str]) -> str:
+    def _shortage(
+        self, graph: AtomicGraph, want: Sequence[str], heads: Sequence[str] | None
+    ) -> str:
         n_atoms, n_edges = len(graph.atomic_numbers), graph.edge_index.shape[1]
-        need, free = self.estimate_memory(n_atoms, n_edges, want), free_memory(self.device)
-        # it did not fit, whatever estimate and system say
-        most = min(need.largest_within(free), n_atoms - 1)
+        free = free_memory(self.device)
+        try:
+            need = self.estimate_memory(n_atoms, n_edges, want, heads)
+        except PropertyError as unknown:
+            needed, fitting = f"{', '.join(want)} are wanted", f"There is {unknown}"
+        else:
+            # it did not fit, whatever estimate and system say
+            most = min(need.largest_within(free), n_atoms - 1)
+            needed = f"about {need.GiB:.2g} GiB are needed for {', '.join(want)}"
+            fitting = f"About {most} atoms of this density fit at most"
         return (
             f"{n_atoms} atoms with {n_edges} edges do not fit into the memory of {self.device}: "
-            f"about {need.GiB:.2g} GiB are needed for {', '.join(want)} in "
-            f"{self.settings.default_dtype}, {free / GIB:.2g} GiB are free. About {most} atoms of "
-            "this density fit at most. Use a smaller cell, float32, or another device."
+            f"{needed} in {self.settings.default_dtype}, {free / GIB:.2g} GiB are free. {fitting}. "
+            "Use a smaller cell, float32, or another device."
         )
 
     def _results(

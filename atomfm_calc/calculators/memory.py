@@ -3,10 +3,12 @@
 The peak of energy and derivatives is what the blocks keep for the gradient, and a little that is in
 use at a time. It grows in proportion to atoms and edges:
 
-    numbers = F [ (a L + b) N + (c L + d) E ] + e E
+    numbers = F [ (a L + b) N + (c L + d) E ] + e E + 2 W N
 
-in the precision of the network, with F features, L layers, N atoms and E edges. The constants are
-fitted to peaks that `benchmarks/memory.py` measures; it also shows how far off the estimate is.
+in the precision of the network, with F features, L layers, N atoms and E edges, and W the widths of
+the hidden layers of all heads together: each layer keeps what comes before and behind its
+activation. The formula counts PaiNN's arrays. The constants are fitted to peaks that
+`benchmarks/memory.py` measures; it also shows how far off the estimate is.
 """
 
 from __future__ import annotations
@@ -92,6 +94,7 @@ def estimate(
     kernel: str,
     dtype: torch.dtype,
     sizes: PainnConfig,
+    head_width: int = 0,
 ) -> MemoryEstimate:
     """The formula above.
 
@@ -102,13 +105,14 @@ def estimate(
         kernel: key of `NEEDS`.
         dtype: of the network.
         sizes: of the backbone.
+        head_width: W above.
 
     Raises:
         UnknownNameError: a kernel without a row.
     """
     case = DERIVATIVES if {"forces", "stress"} & set(want) else ENERGY
     need = lookup(NEEDS, kernel, "kernel", "the table of memory")[case]
-    per_atom = sizes.n_features * (need.atom_layer * sizes.n_layers + need.atom)
+    per_atom = sizes.n_features * (need.atom_layer * sizes.n_layers + need.atom) + 2 * head_width
     per_edge = sizes.n_features * (need.edge_layer * sizes.n_layers + need.edge)
     numbers = per_atom * n_atoms + (per_edge + need.edge_numbers) * n_edges
     return MemoryEstimate(n_atoms=n_atoms, n_edges=n_edges, n_bytes=round(numbers * dtype.itemsize))

@@ -25,6 +25,7 @@ from atomfm_calc.errors import (
     listing,
 )
 from atomfm_calc.graph import collate
+from atomfm_calc.models.precision import matrix_products
 from atomfm_calc.neighbors import SkinCache, graph_from_arrays
 from atomfm_calc.registry.card import ModelCard
 from atomfm_calc.registry.catalog import LoadedModel
@@ -78,7 +79,7 @@ def iterate_properties(
         "%s, properties %s, kernel %s", loaded.card.label, listing(names), loaded.model.kernel
     )
     items = _items(loaded, settings, structures, names)
-    return compute_in_batches(items, budget, partial(_compute, loaded, names))
+    return compute_in_batches(items, budget, partial(_compute, loaded, names, settings))
 
 
 def _items(
@@ -122,12 +123,14 @@ def _check_elements(atoms: Atoms, card: ModelCard, names: Sequence[str]) -> None
             )
 
 
-def _compute(loaded: LoadedModel, names: Sequence[str], batch: list[Item]) -> list[PropertyResult]:
+def _compute(
+    loaded: LoadedModel, names: Sequence[str], settings: CalculatorSettings, batch: list[Item]
+) -> list[PropertyResult]:
     model = loaded.model
     graph = collate([item.graph for item in batch])
     device = next(model.backbone.parameters()).device
     try:
-        with torch.no_grad():
+        with torch.no_grad(), matrix_products(device, tf32=settings.products.tf32):
             learned = model.properties(graph.to(device), names)
             found = {name: model.property_head(name).value(learned[name]) for name in names}
         arrays = {name: value.cpu().numpy().astype(np.float64) for name, value in found.items()}

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 
 from atomfm_calc.calculators.packing import pack_model, unpack_model
 from atomfm_calc.errors import SetupError, UnknownArgumentError, lookup
 from atomfm_calc.kernels import KERNELS, best_kernel
+from atomfm_calc.models.precision import dense_dtype, set_dense_dtype
 from atomfm_calc.registry.card import ModelCard
 from atomfm_calc.registry.catalog import SHIPPED, LoadedModel, load_model
 
@@ -23,6 +24,26 @@ OUTSIDE_GATE = ("warn", "error")
 
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 """Precisions of the network; energies are summed in float64 in both."""
+
+
+class Products(NamedTuple):
+    """What products of float32 matrices are computed in; everything else stays float32."""
+
+    tf32: bool
+    """On a CUDA device, in TF32"""
+    dense: torch.dtype | None
+    """Of the backbone's dense layers; None: as all others"""
+
+
+MATMUL_PRECISIONS: dict[str, Products] = {
+    "highest": Products(tf32=False, dense=None),
+    "tf32": Products(tf32=True, dense=None),
+    "bf16": Products(tf32=False, dense=torch.bfloat16),
+}
+"""Names of `matmul_precision`. With all but "highest" forces are off by rounding that no longer is
+negligible, so energy drifts in dynamics; heads, references and sums are never rounded to bf16."""
+BF16_BACKBONES = ("painn", "hydra_painn")
+"""Families whose dense layers can compute in bfloat16."""
 
 HEAD_SYNONYMS = ("task_name", "task", "modal", "variant", "dataset", "fidelity")
 """What other calculators call the head."""
@@ -56,6 +77,8 @@ class CalculatorSettings:
     """2S+1 of every structure; None: `atoms.info` says, or 1."""
     kernel: str | None = None
     """Key of `KERNELS`; None: the fastest for the device."""
+    matmul_precision: str = "highest"
+    """Key of `MATMUL_PRECISIONS`; reduced ones go with float32, "tf32" with a CUDA device."""
     skin: float = 0.5
     """Å by which the neighbor list reaches farther than the cutoff, to be reused."""
     allow_unseen_elements: bool = False
@@ -65,6 +88,12 @@ class CalculatorSettings:
 
     def __post_init__(self) -> None:
         lookup(DTYPES, self.default_dtype, "default_dtype")
+        lookup(MATMUL_PRECISIONS, self.matmul_precision, "matmul_precision")
+        if self.matmul_precision != "highest" and self.default_dtype != "float32":
+            raise SetupError(
+                f"matmul_precision={self.matmul_precision!r} is about products of float32 numbers, "
+                f"and default_dtype is {self.default_dtype!r}; use 'highest', or 'float32'"
+            )
         for name in ("charge", "multiplicity"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, Integral)):
@@ -79,6 +108,11 @@ class CalculatorSettings:
             raise SetupError(
                 f"multiplicity is {self.multiplicity}; it is 2S+1, so 1 for closed shells"
             )
+
+    @property
+    def products(self) -> Products:
+        """What `matmul_precision` stands for."""
+        return MATMUL_PRECISIONS[self.matmul_precision]
 
 
 def refuse_unknown_arguments(unknown: Iterable[str], known: Iterable[str]) -> None:
@@ -160,26 +194,48 @@ def prepare_model(model: str | Path | LoadedModel, settings: CalculatorSettings)
 
     Raises:
         UnknownNameError, WeightsError, ConfigError: see `load_model`.
-        SetupError: a device that is not there, or a kernel of another device.
+        SetupError: a device that is not there, or a kernel or precision of another device.
     """
     device, dtype = resolve_device(settings.device), DTYPES[settings.default_dtype]
     kernel = settings.kernel or best_kernel(device.type)
+    _check_device(settings, device, kernel)
+    if not isinstance(model, LoadedModel):
+        return _converted(load_model(model, kernel), device, settings)
+    backbone = model.model.backbone
+    parameter = next(backbone.parameters())
+    present = (parameter.device, parameter.dtype, model.model.kernel, dense_dtype(backbone))
+    if present == (device, dtype, kernel, settings.products.dense):
+        return model
+    return _converted(unpack_model(pack_model(model), kernel), device, settings)
+
+
+def _check_device(settings: CalculatorSettings, device: torch.device, kernel: str) -> None:
     lookup(KERNELS, kernel, "kernel")
     if kernel not in ("reference", device.type):
         raise SetupError(
             f"kernel {kernel!r} does not run on device {device.type!r}; "
             "use kernel='reference' or None"
         )
-    if not isinstance(model, LoadedModel):
-        return _converted(load_model(model, kernel), device, dtype)
-    parameter = next(model.model.backbone.parameters())
-    if (parameter.device, parameter.dtype, model.model.kernel) == (device, dtype, kernel):
-        return model
-    return _converted(unpack_model(pack_model(model), kernel), device, dtype)
+    if settings.products.tf32 and device.type != "cuda":
+        raise SetupError(
+            f"matmul_precision 'tf32' is a format of CUDA devices, not of {device.type!r}; "
+            "use 'highest'"
+        )
 
 
-def _converted(loaded: LoadedModel, device: torch.device, dtype: torch.dtype) -> LoadedModel:
-    return replace(loaded, model=loaded.model.to(device=device, dtype=dtype))
+def _converted(
+    loaded: LoadedModel, device: torch.device, settings: CalculatorSettings
+) -> LoadedModel:
+    model = loaded.model.to(device=device, dtype=DTYPES[settings.default_dtype])
+    dense, family = settings.products.dense, model.architecture.backbone
+    if dense is not None and family not in BF16_BACKBONES:
+        raise SetupError(
+            f"the dense layers of backbone {family!r} do not compute in bfloat16, as those of "
+            f"{' and '.join(BF16_BACKBONES)} do; use matmul_precision='highest'"
+        )
+    if dense is not None:
+        set_dense_dtype(model.backbone, dense)
+    return replace(loaded, model=model)
 
 
 def model_address(loaded: LoadedModel) -> str:

@@ -21,6 +21,12 @@ HeadOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N.")]
 DtypeOption = Annotated[str, typer.Option("--dtype", help="float32 or float64.")]
+PrecisionOption = Annotated[
+    str,
+    typer.Option(
+        "--matmul-precision", help="highest; faster, less exact: tf32 (CUDA), bf16. Of float32."
+    ),
+]
 ChargeOption = Annotated[
     int | None, typer.Option("--charge", help="Total charge in e; else the file says, or 0.")
 ]
@@ -41,6 +47,7 @@ def settings_from_options(
     head: str | None,
     device: str,
     dtype: str,
+    matmul_precision: str,
     charge: int | None,
     multiplicity: int | None,
     allow_unseen_elements: bool,
@@ -52,6 +59,7 @@ def settings_from_options(
         head=head,
         device=device,
         default_dtype=dtype,
+        matmul_precision=matmul_precision,
         charge=charge,
         multiplicity=multiplicity,
         allow_unseen_elements=allow_unseen_elements,

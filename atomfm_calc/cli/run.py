@@ -19,6 +19,7 @@ from atomfm_calc.cli.options import (
     ModelOption,
     MultiplicityOption,
     OverwriteOption,
+    PrecisionOption,
     StructureFile,
     UnseenOption,
     read_structures,
@@ -51,6 +52,7 @@ def relax(
     head: HeadOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "float32",
+    matmul_precision: PrecisionOption = "highest",
     charge: ChargeOption = None,
     multiplicity: MultiplicityOption = None,
     allow_unseen_elements: UnseenOption = False,
@@ -71,7 +73,9 @@ def relax(
         pressure_GPa=pressure_gpa,
     )
     (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(head, device, dtype, charge, multiplicity, allow_unseen_elements)
+    chosen = settings_from_options(
+        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
+    )
     calc = FoundationCalc.from_settings(model, chosen)
     folder = _result_folder(out or Path(f"{file.stem}-relax"), overwrite)
     with tqdm(desc="relax", unit=" steps", disable=None) as progress:
@@ -104,6 +108,7 @@ def md(
     head: HeadOption = None,
     device: DeviceOption = "auto",
     dtype: DtypeOption = "float32",
+    matmul_precision: PrecisionOption = "highest",
     charge: ChargeOption = None,
     multiplicity: MultiplicityOption = None,
     allow_unseen_elements: UnseenOption = False,
@@ -125,7 +130,9 @@ def md(
         seed=seed,
     )
     (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(head, device, dtype, charge, multiplicity, allow_unseen_elements)
+    chosen = settings_from_options(
+        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
+    )
     calc = FoundationCalc.from_settings(model, chosen)
     folder = _result_folder(out or Path(f"{file.stem}-md"), overwrite or resume)
     with tqdm(desc="md", total=steps, unit=" steps", disable=None) as progress:

@@ -9,6 +9,7 @@ CALCULATOR = {
     "--head",
     "--device",
     "--dtype",
+    "--matmul-precision",
     "--charge",
     "--multiplicity",
     "--allow-unseen-elements",

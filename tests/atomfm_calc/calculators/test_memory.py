@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,32 @@ def test_the_estimate_grows_with_what_is_computed(make_calc: Make, salt: Atoms) 
     assert double.n_bytes == pytest.approx(2 * one.n_bytes, rel=1e-6)
     assert calc.estimate_memory(salt, want=("energy",)).n_bytes < one.n_bytes
     assert calc.estimate_memory(salt, want=("stress",)) == one
+
+
+def test_heads_that_are_evaluated_together_count_each(make_calc: Make) -> None:
+    evaluator = make_calc()._evaluator
+    one = evaluator.estimate_memory(1000, 50_000, ["energy"])
+    all_heads = evaluator.estimate_memory(1000, 50_000, ["energy"], evaluator.model.head_names)
+    # three more heads, a hidden layer of 8 before and behind its activation, 4 bytes each
+    assert all_heads.n_bytes - one.n_bytes == 3 * 2 * 8 * 4 * 1000
+
+
+def test_a_backbone_that_was_not_measured_has_no_estimate_but_its_error(
+    make_calc: Make, salt: Atoms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calc = make_calc()
+    model = calc._evaluator.model
+    monkeypatch.setattr(model, "architecture", replace(model.architecture, backbone="mace"))
+    with pytest.raises(PropertyError, match="no estimate of memory for backbone 'mace'"):
+        calc.estimate_memory(salt)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(model, "features", fail)
+    text = r"2 atoms with \d+ edges .* GiB are free\. There is no estimate of memory for backbone"
+    with pytest.raises(InsufficientMemoryError, match=text):
+        calc.get_forces(salt)
 
 
 def test_an_estimate_computes_nothing_and_leaves_the_calculator_alone(
