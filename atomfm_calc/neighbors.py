@@ -12,8 +12,12 @@ import torch
 import vesin
 from numpy.typing import NDArray
 
+from atomfm_calc.errors import StructureError
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.sample import Sample
+
+LONGEST_VECTOR = 1000.0
+"""Å; vesin 0.6.2 ends the whole process (SIGFPE) for cells of some thousand Å and few atoms."""
 
 
 class EdgeList(NamedTuple):
@@ -38,8 +42,17 @@ def find_edges(
         cell: [3, 3] Å; rows of non-periodic directions are ignored.
         pbc: [3]; any mixture.
         cutoff: Å.
+
+    Raises:
+        StructureError: a periodic lattice vector is longer than `LONGEST_VECTOR`.
     """
     pbc = np.asarray(pbc, dtype=bool)
+    lengths = np.linalg.norm(np.asarray(cell, dtype=np.float64), axis=1)[pbc]
+    if (lengths > LONGEST_VECTOR).any():
+        raise StructureError(
+            f"a periodic lattice vector is {lengths.max():g} Å long; neighbor lists take up to "
+            f"{LONGEST_VECTOR:g} Å. Make the vacuum smaller, or that direction not periodic"
+        )
     lattice = _complete_cell(np.asarray(cell, dtype=np.float64), pbc)
     neighbor_list = vesin.NeighborList(cutoff=float(cutoff), full_list=True, sorted=True)
     center, neighbor, shift = neighbor_list.compute(

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from atomfm_calc.convert import atoms_from_sample
+from atomfm_calc.errors import StructureError
 from atomfm_calc.graph import edge_vectors
 from atomfm_calc.neighbors import EdgeList, SkinCache, find_edges, graph_from_sample
 from atomfm_calc.sample import Sample
@@ -90,6 +91,15 @@ def test_a_cell_smaller_than_the_cutoff_has_self_images() -> None:
     assert sorted(map(tuple, np.abs(edges.edge_shift).astype(int).tolist())) == sorted(
         2 * [(1, 0, 0), (0, 1, 0), (0, 0, 1)]
     )
+
+
+def test_a_periodic_vector_too_long_for_the_library_is_refused() -> None:
+    cell = np.diag([3.0, 5000.0, 5000.0])
+    positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    with pytest.raises(StructureError, match="5000 Å long.*Make the vacuum smaller"):
+        find_edges(positions, cell, np.ones(3, dtype=bool), 5.0)
+    slab = find_edges(positions, cell, np.array([True, False, False]), 5.0)
+    assert slab.edge_index.shape == (2, 10)  # each: 2 own images, the other and 2 images of it
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
