@@ -149,6 +149,8 @@ def _run(name: str, overrides: list[str], settings: object, quick: bool) -> None
     if not result.finished:
         typer.echo("stopped; the same command goes on", err=True)
         raise typer.Exit(RESUME_ME)
+    if not result.is_first:
+        return
     summary = write_report(result.output)
     typer.echo(f"{summary['title']}\n{summary['data']}")
     typer.echo(markdown_table(comparison(summary["table"], summary["primary"])))

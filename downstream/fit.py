@@ -17,6 +17,7 @@ from downstream.adapt import Adapted, adapt
 from downstream.labeled import NO_HEAD, PropertyAssembler, label_tensors, pack_samples
 from downstream.lora import merge_low_rank
 from downstream.modes import MODES, rate_factors
+from downstream.processes import ALONE, Processes
 from downstream.recipe import Recipe
 from downstream.replay import PretrainingData
 from downstream.splits import Parts
@@ -27,12 +28,11 @@ from training.config import (
     OptimizerConfig,
     PropertyLoss,
 )
-from training.data.batching import Stream
 from training.data.loader import Assembler, FixedLoader, TrainingLoader
 from training.data.mixing import weights
 from training.data.packed import PackedGraphs
 from training.data.source import Index, JoinedSource, MemorySource
-from training.data.streams import StreamPlan, make_sampler
+from training.data.streams import make_sampler
 from training.engine.checkpoint import BEST_FILE, CHECKPOINT_FILE, load_checkpoint
 from training.engine.run_facts import RunFacts
 from training.engine.trainer import FitResult, Trainer
@@ -83,6 +83,7 @@ def fit_cell(
     parts: Parts,
     folder: Path,
     pretraining: PretrainingData | None = None,
+    processes: Processes = ALONE,
 ) -> Fitted | None:
     """Train one cell; goes on from its checkpoint if there is one.
 
@@ -93,6 +94,7 @@ def fit_cell(
         parts: which of them.
         folder: for checkpoints and metrics.
         pretraining: structures to replay; None: none.
+        processes: that train it together; all of them call this.
 
     Returns:
         the fitted model; None: it was stopped by a signal and can be resumed.
@@ -105,7 +107,8 @@ def fit_cell(
     training = graphs.select(np.arange(n_train))
     adapted = adapt(recipe, MODES[cell.mode], loaded, training, chosen[:n_train], cell.seed)
     own = _own_batches(recipe, adapted, graphs, chosen)
-    trainer = _trainer(recipe, cell, adapted, _Batches(own, n_train), folder, pretraining)
+    batches = _Batches(own, n_train, processes)
+    trainer = _trainer(recipe, cell, adapted, batches, folder, pretraining)
     n_trained = sum(p.numel() for p in adapted.model.parameters() if p.requires_grad)
     if (folder / CHECKPOINT_FILE).exists():
         trainer.resume()
@@ -116,6 +119,7 @@ def fit_cell(
     if not result.finished:
         return None
     best = load_checkpoint(folder / BEST_FILE)
+    trainer.strategy.gather(None)  # nobody removes the file before all have read it
     adapted.model.load_state_dict(best.model | best.average)
     merge_low_rank(adapted.model)
     adapted.model.eval().requires_grad_(False)
@@ -134,6 +138,7 @@ class _Batches(NamedTuple):
 
     assembler: Assembler
     n_train: int
+    processes: Processes
 
 
 def _own_batches(
@@ -163,28 +168,38 @@ def _trainer(
     """The trainer of `training.engine`, with one stream of new data and, if wanted, one of old."""
     index = np.arange(len(own.assembler.source))
     train, validation = index[: own.n_train], index[own.n_train :]
+    processes = own.processes
     heads = () if recipe.potential is None else (recipe.potential.head,)
     streams = {NEW_DATA: train}
-    plans = [StreamPlan(stream=Stream(0), heads={NEW_DATA: 1.0})]
+    drawn: list[dict[str, float]] = [{NEW_DATA: 1.0}]
     assembler, replayed = own.assembler, _replayed(recipe, cell, pretraining)
     if replayed and pretraining is not None:
         assembler = _with_replay(own.assembler, pretraining, len(heads))
         streams |= {name: part + len(index) for name, part in replayed.items()}
         shares = weights({name: len(part) for name, part in replayed.items()}, "equal", 1.0, {})
-        plans.append(StreamPlan(stream=Stream(1), heads=shares))
+        drawn.append(shares)
         heads = (*heads, *pretraining.heads)
         for name in replayed:
             adapted.model.head(name).requires_grad_(True)
     schedule = recipe.schedule
-    limits = replace(schedule.limits, max_structures=schedule.structures_per_step)
+    limits = processes.limits(schedule.limits, schedule.structures_per_step)
     sizes = (assembler.source.n_atoms, assembler.source.n_edges)
+    sampler = make_sampler(processes.plans(drawn), streams, sizes, limits, cell.seed)
+    strategy = processes.strategy(adapted.model)
+    strategy.prepare(adapted.model)
+    part = validation[processes.rank :: processes.world_size]
     return Trainer(
         adapted.model,
-        TrainingLoader(assembler, make_sampler(plans, streams, sizes, limits, cell.seed)),
-        FixedLoader(assembler, validation, schedule.limits),
+        TrainingLoader(assembler, sampler),
+        FixedLoader(assembler, part, schedule.limits),
         fit_config(recipe, cell, adapted, tuple(replayed)),
         folder,
-        RunFacts(heads=heads, batches_per_rank=len(plans), fingerprint=str(cell.path)),
+        RunFacts(
+            heads=heads,
+            strategy=strategy,
+            batches_per_rank=len(drawn),
+            fingerprint=str(cell.path),
+        ),
     )
 
 

@@ -26,6 +26,7 @@ from downstream.fit import Cell, Fitted, fit_cell
 from downstream.forgetting import Forgetting
 from downstream.labels import check_elements, symbols_of
 from downstream.modes import MODES, mode_name
+from downstream.processes import Processes, joined
 from downstream.recipe import Recipe, Schedule
 from downstream.scores import Scores, score
 from downstream.splits import choose
@@ -71,6 +72,8 @@ class RunSummary:
     """`result.json` of every cell."""
     output: Path
     """Run folder."""
+    is_first: bool = True
+    """Whether this process reports; one of several that a launcher started does."""
 
 
 def quick(recipe: Recipe) -> Recipe:
@@ -87,6 +90,8 @@ def quick(recipe: Recipe) -> Recipe:
 def run(found: FoundRecipe, settings: RunSettings) -> RunSummary:
     """Train and test every cell that has no result yet; write result and model.
 
+    Every process that a launcher has started calls this, and they train together.
+
     Args:
         found: the recipe with all overrides.
         settings: which cells, and where.
@@ -95,6 +100,12 @@ def run(found: FoundRecipe, settings: RunSettings) -> RunSummary:
         ConfigError: the folder holds cells of other settings.
         DataError, UnsupportedElementError: the data cannot be learned from.
     """
+    with joined(found.recipe.device) as processes:
+        recipe = replace(found.recipe, device=processes.device)
+        return _run(replace(found, recipe=recipe), settings, processes)
+
+
+def _run(found: FoundRecipe, settings: RunSettings, processes: Processes) -> RunSummary:
     recipe, output = found.recipe, settings.output
     own = mode_name(recipe.adapt)
     modes = settings.modes or (own,)
@@ -104,8 +115,9 @@ def run(found: FoundRecipe, settings: RunSettings) -> RunSummary:
     if any(MODES[mode].start == "pretrained" for mode in modes):
         known = {symbol for info in pretrained.card.heads.values() for symbol in info.elements}
         check_elements(data.samples, known, pretrained.card.label)
-    _claim(output, recipe, data, pretrained)
-    dump_config(recipe, output / "recipe.yaml")
+    if processes.is_first:
+        _claim(output, recipe, data, pretrained)
+        dump_config(recipe, output / "recipe.yaml")
     forgetting = Forgetting(recipe, pretrained, settings.cache, output)
     measured = settings.forgetting and recipe.potential is not None
     folds = data.folds if settings.all_folds else data.folds[:1]
@@ -125,17 +137,22 @@ def run(found: FoundRecipe, settings: RunSettings) -> RunSummary:
             model=output / f"seed-{cell.seed}" / "model" if last and cell.mode == kept else None,
             forgetting=forgetting if measured and last and cell.seed == 0 else None,
             replay=forgetting,
+            processes=processes,
         )
         result = job.result()
         if result is None:
-            return RunSummary(finished=False, cells=results, output=output)
+            return RunSummary(
+                finished=False, cells=results, output=output, is_first=processes.is_first
+            )
+        if not processes.is_first:
+            continue
         results.append(result)
         logger.info(
             "%d of %d: %s, %s, %d structures, seed %d: %s %.4g (%.0f s)",
             *(number, len(cells), cell.fold, cell.mode, cell.size, cell.seed),
             *(result["primary"], result["metrics"][result["primary"]], result["seconds"]),
         )
-    return RunSummary(finished=True, cells=results, output=output)
+    return RunSummary(finished=True, cells=results, output=output, is_first=processes.is_first)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,9 +168,14 @@ class _Job:
     """Measures pretrained heads afterwards; None: not for this cell."""
     replay: Forgetting
     """Has the pretraining data, read when it is needed."""
+    processes: Processes
+    """That train it."""
 
     def result(self) -> dict[str, Any] | None:
-        """The result, from its file if there is one; None: it was stopped."""
+        """The result, from its file if there is one; None: it was stopped.
+
+        Empty on all processes but the first.
+        """
         path = self.folder / RESULT_FILE
         if path.is_file() and (self.model is None or (self.model / CARD_FILE).is_file()):
             found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -163,9 +185,13 @@ class _Job:
         origin, work = self.origin, self.folder / "fit"
         pretraining = None if self.recipe.adapt.replay is None else self.replay.data
         samples = origin.data.samples
-        fitted = fit_cell(self.recipe, origin.cell, samples, origin.parts, work, pretraining)
+        fitted = fit_cell(
+            *(self.recipe, origin.cell, samples, origin.parts, work, pretraining, self.processes)
+        )
         if fitted is None:
             return None
+        if not self.processes.is_first:
+            return {}
         scores = self._score(fitted)
         content = {
             "cell": asdict(origin.cell),
