@@ -67,6 +67,7 @@ class FoundationCalc(Calculator):
         multiplicity: int | None = None,
         kernel: str | None = None,
         matmul_precision: str = "highest",
+        cuda_graph: bool = False,
         skin: float = 0.5,
         allow_unseen_elements: bool = False,
         outside_gate: Literal["warn", "error"] = "warn",
@@ -86,6 +87,7 @@ class FoundationCalc(Calculator):
             kernel: how neighbors are summed; None: the fastest for the device.
             matmul_precision: "highest"; or, faster and less exact, "tf32" (CUDA) or "bf16": what
                 products of float32 matrices are computed in, see `setup.MATMUL_PRECISIONS`.
+            cuda_graph: record one structure's step on a GPU and replay it, for dynamics.
             skin: Å, reuse of neighbor lists; no result depends on it.
             allow_unseen_elements: compute elements that the head was not trained on.
             outside_gate: "warn" of compositions unlike those that the weights of a mixture were
@@ -105,6 +107,7 @@ class FoundationCalc(Calculator):
             multiplicity=multiplicity,
             kernel=kernel,
             matmul_precision=matmul_precision,
+            cuda_graph=cuda_graph,
             skin=skin,
             allow_unseen_elements=allow_unseen_elements,
             outside_gate=outside_gate,

@@ -13,6 +13,7 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
+from atomfm_calc.calculators.captured_step import CapturedStep
 from atomfm_calc.calculators.checks import (
     charge_state,
     check_distances,
@@ -88,6 +89,11 @@ class Evaluator:
         self.device = next(self.model.backbone.parameters()).device
         self.dtype = self.model.dtype
         self.cache = SkinCache(self.model.cutoff, settings.skin)
+        self.step = (
+            CapturedStep(self.model.energy_of(self.head), self.model.cutoff, self.device)
+            if settings.cuda_graph
+            else None
+        )
 
     def announce(self) -> None:
         """Name model, head, theory, kernel, precision and device in one log line."""
@@ -179,7 +185,10 @@ class Evaluator:
             NonFiniteError, InsufficientMemoryError: the calculation failed.
         """
         with self.computing(graph, want):
-            prediction = predict(self.energy_of(head, graph), graph.to(self.device), want)
+            if self.step is not None and graph.n_structures == 1 and head == self.head:
+                prediction = self.step(graph, want)
+            else:
+                prediction = predict(self.energy_of(head, graph), graph.to(self.device), want)
             return self._results(prediction, graph, head)
 
     def evaluate_heads(

@@ -79,6 +79,9 @@ class CalculatorSettings:
     """Key of `KERNELS`; None: the fastest for the device."""
     matmul_precision: str = "highest"
     """Key of `MATMUL_PRECISIONS`; reduced ones go with float32, "tf32" with a CUDA device."""
+    cuda_graph: bool = False
+    """Record the operations of one structure's step on a GPU and replay them, see `captured_step`;
+    for dynamics of PaiNN models with one head."""
     skin: float = 0.5
     """Å by which the neighbor list reaches farther than the cutoff, to be reused."""
     allow_unseen_elements: bool = False
@@ -221,6 +224,11 @@ def _check_device(settings: CalculatorSettings, device: torch.device, kernel: st
             f"matmul_precision 'tf32' is a format of CUDA devices, not of {device.type!r}; "
             "use 'highest'"
         )
+    if settings.cuda_graph and (device.type != "cuda" or settings.head == MIXTURE):
+        raise SetupError(
+            f"cuda_graph records what one head does on a CUDA device; device is {device.type!r}, "
+            f"head {settings.head!r}: leave it out"
+        )
 
 
 def _converted(
@@ -233,6 +241,8 @@ def _converted(
             f"the dense layers of backbone {family!r} do not compute in bfloat16, as those of "
             f"{' and '.join(BF16_BACKBONES)} do; use matmul_precision='highest'"
         )
+    if settings.cuda_graph and family != "painn":
+        raise SetupError(f"cuda_graph is for backbone 'painn', not {family!r}; leave it out")
     if dense is not None:
         set_dense_dtype(model.backbone, dense)
     return replace(loaded, model=model)

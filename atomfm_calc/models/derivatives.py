@@ -64,7 +64,18 @@ def predict(
 
     Source: Knuth et al., Comput. Phys. Commun. 190, 33 (2015), eq. 10.
     """
-    _check_want(graph, want)
+    check_want(graph, want)
+    return derive(energy_of, graph, want, differentiable=differentiable)
+
+
+def derive(
+    energy_of: EnergyFunction,
+    graph: AtomicGraph,
+    want: Sequence[str],
+    *,
+    differentiable: bool = False,
+) -> Prediction:
+    """`predict` for a `want` that was checked: on a GPU, nothing here waits for a number."""
     if not {"forces", "stress"} & set(want):
         with torch.set_grad_enabled(differentiable):
             energy = energy_of(graph)
@@ -99,7 +110,7 @@ def predict_heads(
     Raises:
         PropertyError, UnknownNameError: as in `predict`, or no such head.
     """
-    _check_want(graph, want)
+    check_want(graph, want)
     if not {"forces", "stress"} & set(want):
         with torch.no_grad():
             energies = model.energies(graph, heads)
@@ -139,7 +150,13 @@ def _derive_heads(
     return result
 
 
-def _check_want(graph: AtomicGraph, want: Sequence[str]) -> None:
+def check_want(graph: AtomicGraph, want: Sequence[str]) -> None:
+    """Raise for what `predict` cannot give.
+
+    Raises:
+        PropertyError: stress is wanted and no structure is periodic in three directions.
+        UnknownNameError: `want` names something else than `WANTED`.
+    """
     for name in want:
         lookup(WANTED, name, "result", "predict")
     if "stress" in want and not bool(graph.pbc.all(dim=1).any()):

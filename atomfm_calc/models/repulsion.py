@@ -52,20 +52,23 @@ class ZBLRepulsion(nn.Module):
             for amplitude, exponent in zip(SCREENING_AMPLITUDES, SCREENING_EXPONENTS, strict=True)
         )
         pair_energy = Hartree * Bohr * z_center * z_neighbor / distances * screening
-        pair_energy = pair_energy * polynomial_envelope(distances / reach)
+        pair_energy = pair_energy * polynomial_envelope((distances / reach).clamp(max=1.0))
         return sum_to_rows(0.5 * pair_energy, center, graph.atomic_numbers.shape[0])
 
     @torch.no_grad()
     def _close_edges(self, graph: AtomicGraph) -> tuple[AtomicGraph, Tensor]:
         """The graph with the few edges that repel, and where they cease to: [E] Å.
 
-        Found without derivatives, so that only these few are differentiated.
+        Found without derivatives, so that only these few are differentiated. While a CUDA graph is
+        recorded it is all edges, since nothing in it may change its size.
         """
         distances = torch.linalg.vector_norm(edge_vectors(graph), dim=1)
         radii = self.radii.index_select(0, graph.atomic_numbers)
         center, neighbor = graph.edge_index
         reach = radii.index_select(0, center) + radii.index_select(0, neighbor)
         reach = reach.to(distances.dtype)
+        if distances.is_cuda and torch.cuda.is_current_stream_capturing():
+            return graph, reach
         close = (distances < reach).nonzero()[:, 0]
         near = graph._replace(
             edge_index=graph.edge_index.index_select(1, close),
