@@ -28,6 +28,7 @@ from training.config import (
     OptimizerConfig,
     PropertyLoss,
 )
+from training.data.batching import RoundRobin
 from training.data.loader import Assembler, FixedLoader, TrainingLoader
 from training.data.mixing import weights
 from training.data.packed import PackedGraphs
@@ -182,9 +183,19 @@ def _trainer(
         for name in replayed:
             adapted.model.head(name).requires_grad_(True)
     schedule = recipe.schedule
-    limits = processes.limits(schedule.limits, schedule.structures_per_step)
+    n_structures = [schedule.structures_per_step]
+    if recipe.adapt.replay is not None:
+        n_structures.append(recipe.adapt.replay.structures_per_step)
     sizes = (assembler.source.n_atoms, assembler.source.n_edges)
-    sampler = make_sampler(processes.plans(drawn), streams, sizes, limits, cell.seed)
+    sampler = RoundRobin(
+        [
+            one
+            for plan, n in zip(processes.plans(drawn), n_structures, strict=False)
+            for one in make_sampler(
+                [plan], streams, sizes, processes.limits(schedule.limits, n), cell.seed
+            ).streams
+        ]
+    )
     strategy = processes.strategy(adapted.model)
     strategy.prepare(adapted.model)
     part = validation[processes.rank :: processes.world_size]
@@ -222,8 +233,11 @@ def _with_replay(own: Assembler, pretraining: PretrainingData, n_heads: int) -> 
 def fit_config(recipe: Recipe, cell: Cell, adapted: Adapted, replayed: Sequence[str]) -> FitConfig:
     """What the trainer does with the batches of a cell."""
     schedule, adapt_config, mode = recipe.schedule, recipe.adapt, MODES[cell.mode]
+    ema_decay = schedule.ema_decay
     if replayed and adapt_config.replay is not None:
-        adapt_config = replace(adapt_config, backbone_rate=adapt_config.replay.backbone_rate)
+        replay = adapt_config.replay
+        adapt_config = replace(adapt_config, backbone_rate=replay.backbone_rate)
+        ema_decay = max(ema_decay, replay.ema_decay)
     factors = dict(rate_factors(adapted.model, mode, adapt_config))
     factors |= {f"heads.{name}.": adapt_config.backbone_rate for name in replayed}
     return FitConfig(
@@ -237,7 +251,7 @@ def fit_config(recipe: Recipe, cell: Cell, adapted: Adapted, replayed: Sequence[
             clip_norm=schedule.clip_norm,
             rate_factors=factors,
         ),
-        ema_decay=schedule.ema_decay,
+        ema_decay=ema_decay,
         validate_every_steps=schedule.validate_every_steps,
         checkpoint_every_steps=schedule.max_steps,
         keep_checkpoints=1,

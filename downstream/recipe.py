@@ -164,7 +164,12 @@ class Replay:
     """Drawn from, of each."""
     weight: float = 1.0
     """Of the replayed batch's loss beside that of the new data."""
-    backbone_rate: float = 0.02
+    structures_per_step: int = 16
+    """In a replayed batch; one comes with every batch of the new data."""
+    ema_decay: float = 0.99
+    """In place of a smaller `Schedule.ema_decay`: heads that are exact to few meV feel the noise
+    of single steps."""
+    backbone_rate: float = 0.01
     """In place of `Adapt.backbone_rate`, for the pretrained heads too: what is to be kept may move
     only slowly."""
 

@@ -139,3 +139,22 @@ def test_a_training_that_was_cut_off_goes_on_from_its_checkpoint(
     assert not _run(pretrained, tmp_path, "full").finished
     assert _run(pretrained, tmp_path, "full").finished
     assert steps == [(4, False), (6, True)]
+
+
+def test_a_run_that_was_killed_comes_to_the_same_result(
+    pretrained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (expected,) = _run(pretrained, tmp_path / "whole", "full").cells
+    step, killed = fit.Trainer.step, []
+
+    def die_once(trainer: fit.Trainer, *args: Any, **options: Any) -> bool:
+        if trainer.progress.step == 5 and not killed:  # the checkpoint is that of step 3
+            killed.append(True)
+            raise MemoryError  # nothing is saved on the way out, as after kill -9
+        return step(trainer, *args, **options)
+
+    monkeypatch.setattr(fit.Trainer, "step", die_once)
+    with pytest.raises(MemoryError):
+        _run(pretrained, tmp_path / "killed", "full")
+    (cell,) = _run(pretrained, tmp_path / "killed", "full").cells
+    assert cell["metrics"] == pytest.approx(expected["metrics"], rel=1e-6)
