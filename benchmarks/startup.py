@@ -2,14 +2,16 @@
 
     python benchmarks/startup.py [--repeats 9]
 
-The commands take turns; medians are kept in `results/startup.json`. Wanted: the calculator within
-half a second of what importing torch takes, `atomfm --help` within 0.4 s.
+The commands take turns; the figures are kept in `results/startup.json`. On a busy machine the least
+processor time tells more than the median of the wall time. Wanted: the calculator
+within half a second of what importing torch takes, `atomfm --help` within 0.4 s (wall medians).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -31,23 +33,30 @@ MOST_AFTER_TORCH, MOST_FOR_HELP = 0.5, 0.4
 """Seconds."""
 
 
-def seconds_of(command: list[str]) -> float:
-    """Wall time of a process."""
-    started = time.perf_counter()
+def seconds_of(command: list[str]) -> tuple[float, float]:
+    """Wall and processor time of a process."""
+    started, before = time.perf_counter(), os.times()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    wall, after = time.perf_counter() - started, os.times()
+    user = after.children_user - before.children_user
+    return wall, user + after.children_system - before.children_system
 
 
-def measure(repeats: int) -> dict[str, list[float]]:
-    """Least and median seconds of each command; one round to fill the file cache."""
-    taken: dict[str, list[float]] = {name: [] for name in COMMANDS}
+def measure(repeats: int) -> dict[str, dict[str, float]]:
+    """Seconds of each command; one round to fill the file cache."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in COMMANDS}
     for _ in range(repeats + 1):
         for name, command in COMMANDS.items():
             taken[name].append(seconds_of(command))
-    return {
-        name: [round(min(times[1:]), 3), round(statistics.median(times[1:]), 3)]
-        for name, times in taken.items()
-    }
+    result = {}
+    for name, times in taken.items():
+        walls, processors = zip(*times[1:], strict=True)
+        result[name] = {
+            "wall_least": round(min(walls), 3),
+            "wall_median": round(statistics.median(walls), 3),
+            "processor_least": round(min(processors), 3),
+        }
+    return result
 
 
 def main() -> None:
@@ -57,15 +66,20 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS)
     given = parser.parse_args()
     found = measure(given.repeats)
-    after_torch = found["import FoundationCalc"][1] - found["import torch"][1]
+    after_torch = {
+        clock: round(found["import FoundationCalc"][clock] - found["import torch"][clock], 3)
+        for clock in found["python"]
+    }
     content = {
         "machine": machine_facts(),
         "load_average": load_average(),
-        "least_and_median_seconds": found,
-        "calculator_after_torch": round(after_torch, 3),
+        "seconds": found,
+        "calculator_after_torch": after_torch,
         "is_accepted": {
-            f"calculator within {MOST_AFTER_TORCH} s of torch": after_torch <= MOST_AFTER_TORCH,
-            f"help within {MOST_FOR_HELP} s": found["atomfm --help"][1] <= MOST_FOR_HELP,
+            f"calculator within {MOST_AFTER_TORCH} s of torch": after_torch["wall_median"]
+            <= MOST_AFTER_TORCH,
+            f"help within {MOST_FOR_HELP} s": found["atomfm --help"]["wall_median"]
+            <= MOST_FOR_HELP,
         },
     }
     given.output.parent.mkdir(exist_ok=True)
