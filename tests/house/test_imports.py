@@ -59,6 +59,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "phonopy": ("atomfm_calc/workflows/phonons.py",),
     "torch_sim": (
         "atomfm_calc/calculators/torchsim.py", "tests/", "benchmarks/adapters/torchsim.py",
+        "tutorials/batched_dynamics.py",
     ),
     "metatomic": ("atomfm_calc/calculators/metatomic.py",),
     "torch.distributed": ("training/parallel/",),
