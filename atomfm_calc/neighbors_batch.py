@@ -3,6 +3,9 @@
 For structures of up to some tens of atoms this takes a few calls of torch for all of them together
 where a list per structure takes a call each. The work of a structure grows with the square of its
 atoms, so larger ones are left to `neighbors.find_edges`. The result is the same.
+
+On a GPU this looks at structures of up to `LARGEST["cuda"]` atoms; the list of a larger one is made
+on the CPU by vesin, in time proportional to its atoms, and sent to the GPU with its structure.
 """
 
 from __future__ import annotations
