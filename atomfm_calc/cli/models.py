@@ -139,9 +139,12 @@ def advise(
 
 def _show_advice(title: str, ranked: list[Advice]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.padding import Padding
+    from rich.table import Column, Table
 
-    table = Table("", "head", "theory", "weight", "energy", "forces", "for", "against", title=title)
+    console = Console()
+    name, theory = Column("head", no_wrap=True), Column("theory", no_wrap=True, max_width=24)
+    table = Table("", name, theory, "weight", "energy", "forces", title=title, title_justify="left")
     for place, advice in enumerate(ranked, 1):
         numbers = (advice.energy_mae_meV_per_atom, advice.forces_mae_meV_per_angstrom)
         table.add_row(
@@ -150,12 +153,14 @@ def _show_advice(title: str, ranked: list[Advice]) -> None:
             advice.theory,
             "–" if advice.weight is None else f"{advice.weight:.3f}",
             *("–" if number is None else f"{number:.1f}" for number in numbers),
-            "; ".join(advice.reasons_for),
-            "; ".join(advice.reasons_against),
         )
-    console = Console()
     console.print(table)
     console.print("Held-out mean absolute errors: energy in meV/atom, forces in meV/Å.")
+    for advice in ranked:
+        console.print(f"[bold]{advice.head}[/bold]")
+        for sign, reasons in (("+", advice.reasons_for), ("−", advice.reasons_against)):
+            for reason in reasons:
+                console.print(Padding(f"{sign} {reason}", (0, 0, 0, 2)), highlight=False)
 
 
 @models_app.command("import-hydragnn")

@@ -186,16 +186,21 @@ def print_comparison(
     """Print one line per head: what it says, and how far from the mixture or mean, or why not."""
     import numpy as np
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from atomfm_calc.calculators.setup import MIXTURE
 
     center, forces = comparison.center_name, comparison.forces or {}
     weighed = comparison.weights is not None
-    columns = ["energy (eV)", "above references (eV/atom)", "max force (eV/Å)"]
-    columns.append(f"force off the {center} (eV/Å)")
+    columns = [Column("head", no_wrap=True), Column("theory", no_wrap=True, max_width=10)]
+    columns += [Column("weight", min_width=5)] if weighed else []
+    columns += [Column("energy (eV)", min_width=10), Column("above refs. (eV/atom)", min_width=9)]
+    columns += [
+        Column("max force (eV/Å)", max_width=6),
+        Column(f"force off the {center} (eV/Å)", max_width=7),
+    ]
     table = Table(
-        *("head", "theory", *(["weight"] if weighed else []), *columns),
+        *columns,
         title=f"{title}: {atoms.get_chemical_formula()}",
     )
     for head in comparison.heads:
@@ -210,7 +215,7 @@ def print_comparison(
         row = ["1.000", "–", f"{comparison.center_energy / len(atoms):.4f}"]
         if comparison.center_forces is not None:
             row.append(f"{np.linalg.norm(comparison.center_forces, axis=1).max():.3f}")
-        table.add_row(MIXTURE, "by composition", *row)
+        table.add_row(MIXTURE, "all heads", *row)
     console = Console()
     console.print(table)
     for reason in dict.fromkeys(comparison.skipped.values()):

@@ -55,7 +55,7 @@ def test_the_table_of_all_heads_has_their_weights(
     assert run("predict", structures, "--heads", "all", "--model", mixture) == 0
     text = capsys.readouterr().out
     assert "weight" in text
-    assert text.count("by composition") == 2
+    assert text.count("all heads") == 2
     assert "force off the mixture" in text
 
 
