@@ -20,6 +20,7 @@ from downstream.modes import MODES, rate_factors
 from downstream.processes import ALONE, Processes
 from downstream.recipe import Recipe
 from downstream.replay import PretrainingData
+from downstream.reuse import settle
 from downstream.splits import Parts
 from training.config import (
     DurationConfig,
@@ -124,11 +125,14 @@ def fit_cell(
     adapted.model.load_state_dict(best.model | best.average)
     merge_low_rank(adapted.model)
     adapted.model.eval().requires_grad_(False)
-    replayed = tuple(_replayed(recipe, cell, pretraining))
+    replayed = _replayed(recipe, cell, pretraining)
+    if pretraining is not None:
+        for name, part in replayed.items():
+            settle(adapted.model, name, pretraining.graphs(part))
     return Fitted(
         adapted=adapted,
         result=result,
-        replayed=replayed,
+        replayed=tuple(replayed),
         n_trained=n_trained,
         validation_error=best.state["best_error"],
     )
@@ -236,7 +240,8 @@ def fit_config(recipe: Recipe, cell: Cell, adapted: Adapted, replayed: Sequence[
     ema_decay = schedule.ema_decay
     if replayed and adapt_config.replay is not None:
         replay = adapt_config.replay
-        adapt_config = replace(adapt_config, backbone_rate=replay.backbone_rate)
+        rate = min(adapt_config.backbone_rate, replay.backbone_rate)
+        adapt_config = replace(adapt_config, backbone_rate=rate)
         ema_decay = max(ema_decay, replay.ema_decay)
     factors = dict(rate_factors(adapted.model, mode, adapt_config))
     factors |= {f"heads.{name}.": adapt_config.backbone_rate for name in replayed}

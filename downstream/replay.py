@@ -20,6 +20,7 @@ from downstream.reuse import LIMITS
 from training.assemble import assemble, dataset_of
 from training.config import DataConfig, PretrainConfig
 from training.data.loader import FixedLoader
+from training.data.packed import PackedGraphs
 from training.data.source import MemorySource
 from training.datasets.adapter import CollectionShards
 from training.engine.metrics import evaluate_model, move
@@ -53,6 +54,10 @@ class PretrainingData:
         if not isinstance(source, MemorySource):
             raise DataError("pretraining data of replay must be in memory; give files, not shards")
         return source
+
+    def graphs(self, index: Index) -> PackedGraphs:
+        """Labeled structures by their places in `source`."""
+        return self.source.decode(self.source.fetch(index))
 
     def training_index(self, replay: Replay, seed: int) -> dict[str, Index]:
         """Head -> a random part of the structures that it was trained on."""

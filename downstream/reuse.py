@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from atomfm_calc.models.derivatives import Prediction, predict_heads
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.registry.card import ModelCard
+from downstream.additive import fit_additive
 from training.config import BatchLimits
 from training.data.batching import fixed_batches
 from training.data.packed import PackedGraphs
@@ -21,6 +22,9 @@ MOST_STRUCTURES = 24
 """Looked at to choose a head."""
 LIMITS = BatchLimits(max_atoms=2000, max_edges=60_000, max_structures=64)
 """Of a batch without gradients of weights."""
+
+FEWEST_TO_SETTLE = 10
+"""Structures; fewer say nothing about a drift."""
 
 Floats = NDArray[np.float64]
 
@@ -51,6 +55,32 @@ def refit(model: FoundationModel, head: str, graphs: PackedGraphs) -> None:
     counts = composition(graphs)[labeled]
     references = fit_references(counts, labels[labeled] - predicted[labeled])
     own.references.copy_(torch.from_numpy(references))
+
+
+def settle(model: FoundationModel, head: str, graphs: PackedGraphs) -> None:
+    """Correct a head's references by what the composition explains of its errors.
+
+    Energies drift together when the backbone below a head moves, long before its forces do. Nothing
+    is changed if structures that are left out of the fit become no better by it.
+
+    Args:
+        model: has the head; only its references change.
+        head: name.
+        graphs: labeled structures that the head was trained on.
+    """
+    predicted = np.concatenate(
+        [part[head].energy.cpu().numpy() for part in _predictions(model, [head], graphs, False)]
+    )
+    error = graphs.columns["energy"].numpy() - predicted
+    labeled = np.isfinite(error)
+    if labeled.sum() < FEWEST_TO_SETTLE:
+        return
+    counts = composition(graphs)[labeled]
+    per_atom = error[labeled] / counts.sum(axis=1)
+    found = fit_additive(counts, per_atom)
+    if found.deviation < float(np.sqrt(np.mean(per_atom**2))):
+        references = model.head(head).references
+        references.add_(torch.from_numpy(found.references).to(references))
 
 
 def choose_head(model: FoundationModel, card: ModelCard, graphs: PackedGraphs) -> str | None:

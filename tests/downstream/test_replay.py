@@ -16,7 +16,7 @@ from downstream.forgetting import Forgetting
 from downstream.labeled import pack_samples
 from downstream.recipe import Replay
 from downstream.replay import PretrainingData, pretraining_data
-from downstream.reuse import choose_head, composition, refit
+from downstream.reuse import choose_head, composition, refit, settle
 from downstream.splits import choose, make_folds
 from tests.made.fine_tuning import dimer, only, recipe
 from tests.made.models import CRYSTALS, MOLECULES, head_info, make_model_folder
@@ -76,6 +76,19 @@ def test_an_unchanged_model_has_forgotten_nothing(model: Path, tmp_path: Path) -
         parameter.mul_(3.0)
     changed = Forgetting(made, pretrained, tmp_path / "cache", tmp_path).matrix(worse)
     assert changed["pbe-svp"]["after"] != changed["pbe-svp"]["before"]
+
+
+def test_a_drift_of_energies_is_settled(model: Path, data: PretrainingData) -> None:
+    loaded = load_model(model)
+    graphs = data.graphs(data.training_index(Replay(structures_per_head=60), seed=0)["pbe-svp"])
+    refit(loaded.model, "pbe-svp", graphs)
+    references = loaded.model.head("pbe-svp").references
+    before = references.clone()
+    references.add_(0.3)  # eV per atom of all elements: what a moved backbone does
+    settle(loaded.model, "pbe-svp", graphs)
+    mean = composition(graphs).mean(axis=0)
+    drift = float((references - before) @ torch.from_numpy(mean)) / float(mean.sum())
+    assert abs(drift) < 0.02
 
 
 def test_fitted_references_leave_no_mean_error(model: Path) -> None:
