@@ -31,5 +31,5 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	touch $@
 
 .venv/.ready-to-develop: .venv/.ready-to-use
-	$(INSTALL) ".[plots,labels,training,mpi,pyg,mace,hpo,dev]"
+	$(INSTALL) ".[plots,labels,training,mpi,pyg,mace,hpo,phonons,dev]"
 	touch $@

@@ -83,6 +83,10 @@ class NonFiniteLossError(TrainingError):
     """A loss or gradient that is NaN or infinite."""
 
 
+class WorkflowError(AtomFMError, RuntimeError):
+    """A workflow without a result: not converged, or no minimum among the volumes."""
+
+
 class LabelError(AtomFMError, RuntimeError):
     """A label engine that gave no result: not converged, missing program, unsupported element."""
 

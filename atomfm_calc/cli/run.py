@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -25,19 +22,20 @@ from atomfm_calc.cli.options import (
     read_structures,
     settings_from_options,
 )
+from atomfm_calc.cli.run_crystals import elastic, eos, phonons, quasi_harmonic
+from atomfm_calc.cli.run_folder import (
+    TRAJECTORY,
+    FolderOption,
+    JsonOption,
+    ResumeOption,
+    finish,
+    load_calculator,
+    result_folder,
+)
+from atomfm_calc.cli.run_molecules import adsorption, neb, surface, vibrations
+from atomfm_calc.cli.run_trajectories import diffusion, rdf
 
-if TYPE_CHECKING:
-    from atomfm_calc.calculators.calculator import FoundationCalc
-    from atomfm_calc.workflows.result import DynamicsResult, RelaxResult
 
-run_app = typer.Typer(help="Relax a structure, run dynamics.", no_args_is_help=True)
-TRAJECTORY = "trajectory.traj"
-FolderOption = Annotated[
-    Path | None, typer.Option("--out", help="Folder for the results; default: FILE-workflow.")
-]
-
-
-@run_app.command()
 def relax(
     file: StructureFile,
     cell: Annotated[str, typer.Option(help="fixed, full or volume.")] = "fixed",
@@ -45,9 +43,14 @@ def relax(
     max_steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 500,
     optimizer: Annotated[str, typer.Option(help="fire, lbfgs or bfgs.")] = "lbfgs",
     pressure_gpa: Annotated[float, typer.Option("--pressure-GPa", help="With a free cell.")] = 0.0,
+    keep_symmetry: Annotated[
+        bool, typer.Option("--keep-symmetry", help="Keep the space group.")
+    ] = False,
     index: IndexOption = -1,
     out: FolderOption = None,
     overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    json: JsonOption = False,
     model: ModelOption = DEFAULT_MODEL,
     head: HeadOption = None,
     device: DeviceOption = "auto",
@@ -58,10 +61,8 @@ def relax(
     allow_unseen_elements: UnseenOption = False,
 ) -> None:
     """Relax positions and, with --cell, the cell of one structure of FILE."""
-    import ase.io
     from tqdm import tqdm
 
-    from atomfm_calc.calculators.calculator import FoundationCalc
     from atomfm_calc.workflows.relax import RelaxSettings, RelaxStep
     from atomfm_calc.workflows.relax import relax as relax_workflow
 
@@ -71,39 +72,46 @@ def relax(
         max_force=max_force,
         max_steps=max_steps,
         pressure_GPa=pressure_gpa,
+        keep_symmetry=keep_symmetry,
     )
     (atoms,) = read_structures(file, str(index))
     chosen = settings_from_options(
         head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
     )
-    calc = FoundationCalc.from_settings(model, chosen)
-    folder = _result_folder(out or Path(f"{file.stem}-relax"), overwrite)
+    calc = load_calculator(model, chosen)
+    folder = result_folder(out, f"{file.stem}-relax", overwrite=overwrite, resume=resume)
     with tqdm(desc="relax", unit=" steps", disable=None) as progress:
 
         def show(step: RelaxStep) -> None:
             progress.set_postfix_str(f"E {step.energy:.4f} eV, F {step.max_force:.3f} eV/Å")
-            progress.update(step.n_steps > 0)
+            progress.update(step.n_steps - progress.n)
 
-        result = relax_workflow(atoms, calc, settings, trajectory=folder / TRAJECTORY, on_step=show)
-    ase.io.write(folder / "relaxed.extxyz", result.atoms)
-    _finish(folder, file, calc, asdict(settings), result)
+        result = relax_workflow(
+            atoms, calc, settings, trajectory=folder / TRAJECTORY, resume=resume, on_step=show
+        )
+    found = {"relaxed.extxyz": result.atoms}
+    finish(folder, "relax", file, calc, settings, result, structures=found, as_json=json)
     if not result.converged:
         raise typer.Exit(1)
 
 
-@run_app.command()
 def md(
     file: StructureFile,
-    ensemble: Annotated[str, typer.Option(help="nve, nvt-langevin, nvt-bussi.")] = "nvt-langevin",
+    ensemble: Annotated[
+        str,
+        typer.Option(help="nve, nvt-langevin, nvt-bussi, nvt-nose-hoover, npt-mtk, npt-berendsen."),
+    ] = "nvt-langevin",
     temperature_k: Annotated[float, typer.Option("--temperature-K", help="Kelvin.")] = 300.0,
+    pressure_gpa: Annotated[float, typer.Option("--pressure-GPa", help="With npt.")] = 0.0,
     timestep_fs: Annotated[float, typer.Option("--timestep-fs", help="Femtoseconds.")] = 1.0,
     steps: Annotated[int, typer.Option(help="In all, also with --resume.")] = 1000,
     record_every: Annotated[int, typer.Option(help="Steps between records.")] = 10,
     seed: Annotated[int, typer.Option(help="Of velocities and thermostat.")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on in the folder.")] = False,
     index: IndexOption = -1,
     out: FolderOption = None,
     overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    json: JsonOption = False,
     model: ModelOption = DEFAULT_MODEL,
     head: HeadOption = None,
     device: DeviceOption = "auto",
@@ -114,16 +122,15 @@ def md(
     allow_unseen_elements: UnseenOption = False,
 ) -> None:
     """Run molecular dynamics from one structure of FILE."""
-    import ase.io
     from tqdm import tqdm
 
-    from atomfm_calc.calculators.calculator import FoundationCalc
     from atomfm_calc.workflows.course import DynamicsStep
     from atomfm_calc.workflows.dynamics import DynamicsSettings, run_dynamics
 
     settings = DynamicsSettings(
         ensemble=ensemble,
         temperature_K=temperature_k,
+        pressure_GPa=pressure_gpa,
         timestep_fs=timestep_fs,
         n_steps=steps,
         record_every=record_every,
@@ -133,8 +140,8 @@ def md(
     chosen = settings_from_options(
         head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
     )
-    calc = FoundationCalc.from_settings(model, chosen)
-    folder = _result_folder(out or Path(f"{file.stem}-md"), overwrite or resume)
+    calc = load_calculator(model, chosen)
+    folder = result_folder(out, f"{file.stem}-md", overwrite=overwrite, resume=resume)
     with tqdm(desc="md", total=steps, unit=" steps", disable=None) as progress:
 
         def show(record: DynamicsStep) -> None:
@@ -146,48 +153,22 @@ def md(
         result = run_dynamics(
             atoms, calc, settings, trajectory=folder / TRAJECTORY, resume=resume, on_record=show
         )
-    ase.io.write(folder / "last.extxyz", result.atoms)
-    _finish(folder, file, calc, asdict(settings), result)
+    found = {"last.extxyz": result.atoms}
+    finish(folder, "md", file, calc, settings, result, structures=found, as_json=json)
     if not result.completed:
         raise typer.Exit(1)  # the results are there, but a script must see it
 
 
-def _result_folder(folder: Path, may_exist: bool) -> Path:
-    from atomfm_calc.errors import DataError
-
-    if (folder / TRAJECTORY).exists() and not may_exist:
-        raise DataError(
-            f"{folder} already holds a trajectory; pass --overwrite, another --out"
-            ", or (md) --resume"
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def _finish(
-    folder: Path,
-    file: Path,
-    calc: FoundationCalc,
-    settings: dict[str, Any],
-    result: RelaxResult | DynamicsResult,
-) -> None:
-    """Write what was done, with what, and print the result."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from atomfm_calc.workflows.result import result_to_dict
-
-    numbers = result_to_dict(result)
-    content = {
-        "result": numbers,
-        "settings": settings,
-        "structure": str(file),
-        "made_by": calc.fingerprint(),
-    }
-    text = json.dumps(content, indent=2, ensure_ascii=False)
-    (folder / "result.json").write_text(text + "\n", encoding="utf-8")
-    table = Table("result", str(folder))
-    for name, value in numbers.items():
-        if value is not None:
-            table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
-    Console().print(table)
+run_app = typer.Typer(help="Workflows on a structure.", no_args_is_help=True)
+run_app.command()(relax)
+run_app.command()(md)
+run_app.command()(eos)
+run_app.command()(elastic)
+run_app.command()(phonons)
+run_app.command()(quasi_harmonic)
+run_app.command()(vibrations)
+run_app.command()(neb)
+run_app.command()(surface)
+run_app.command()(adsorption)
+run_app.command()(rdf)
+run_app.command()(diffusion)

@@ -1,7 +1,8 @@
 """Molecular dynamics with a trajectory, a table of the course, and a stop before nonsense.
 
 The center of mass is held still by a constraint (ASE's `FixCom`), so that temperature counts 3N - 3
-degrees of freedom, unless the structure brings constraints of its own.
+degrees of freedom, unless the structure brings constraints of its own. Where an integrator of ASE
+takes no constraints, the momenta add up to nothing from the beginning, which is the same.
 """
 
 from __future__ import annotations
@@ -19,10 +20,19 @@ from ase.constraints import FixCom
 from ase.io.trajectory import Trajectory
 from ase.md.bussi import Bussi
 from ase.md.langevin import Langevin
+from ase.md.nose_hoover_chain import IsotropicMTKNPT, NoseHooverChainNVT
+from ase.md.nptberendsen import NPTBerendsen
 from ase.md.verlet import VelocityVerlet
 
-from atomfm_calc.errors import AtomFMError, ConfigError, DataError, lookup
-from atomfm_calc.workflows.course import STEP_KEY, Course, DynamicsStep
+from atomfm_calc.errors import AtomFMError, ConfigError, DataError, PropertyError, lookup
+from atomfm_calc.units import GPA
+from atomfm_calc.workflows.course import (
+    STEP_KEY,
+    Course,
+    DynamicsStep,
+    degrees_of_freedom,
+    temperature_of,
+)
 from atomfm_calc.workflows.result import DynamicsResult, with_results
 
 logger = logging.getLogger(__name__)
@@ -42,6 +52,12 @@ class DynamicsSettings:
     """In all, those of earlier parts of a resumed run included."""
     thermostat_time_fs: float = 100.0
     """Time in which the thermostat takes effect."""
+    pressure_GPa: float = 0.0
+    """Of the barostat; compression is positive."""
+    barostat_time_fs: float = 1000.0
+    """Time in which the barostat takes effect."""
+    bulk_modulus_GPa: float = 100.0
+    """Of the material, roughly: Berendsen's barostat takes `barostat_time_fs` if it is right."""
     record_every: int = 10
     """Steps between two records in trajectory and table."""
     seed: int = 0
@@ -53,7 +69,10 @@ class DynamicsSettings:
 
     def __post_init__(self) -> None:
         lookup(ENSEMBLES, self.ensemble, "ensemble")
-        for name in ("temperature_K", "timestep_fs", "thermostat_time_fs", "stop_above_force"):
+        for name in (
+            *("temperature_K", "timestep_fs", "thermostat_time_fs", "stop_above_force"),
+            *("barostat_time_fs", "bulk_modulus_GPa"),
+        ):
             if not getattr(self, name) > 0.0:
                 raise ConfigError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.n_steps < 1 or self.record_every < 1:
@@ -94,12 +113,60 @@ def _bussi(atoms: Atoms, settings: DynamicsSettings, random: Any) -> Any:
     )
 
 
+def _nose_hoover(atoms: Atoms, settings: DynamicsSettings, random: Any) -> Any:
+    return NoseHooverChainNVT(
+        atoms,
+        settings.timestep_fs * units.fs,
+        temperature_K=_chain_temperature_K(atoms, settings),
+        tdamp=settings.thermostat_time_fs * units.fs,
+    )
+
+
+def _mtk(atoms: Atoms, settings: DynamicsSettings, random: Any) -> Any:
+    return IsotropicMTKNPT(
+        atoms,
+        settings.timestep_fs * units.fs,
+        temperature_K=_chain_temperature_K(atoms, settings),
+        pressure_au=settings.pressure_GPa * GPA,
+        tdamp=settings.thermostat_time_fs * units.fs,
+        pdamp=settings.barostat_time_fs * units.fs,
+    )
+
+
+def _berendsen(atoms: Atoms, settings: DynamicsSettings, random: Any) -> Any:
+    return NPTBerendsen(
+        atoms,
+        settings.timestep_fs * units.fs,
+        temperature_K=settings.temperature_K,
+        pressure_au=settings.pressure_GPa * GPA,
+        taut=settings.thermostat_time_fs * units.fs,
+        taup=settings.barostat_time_fs * units.fs,
+        compressibility_au=1.0 / (settings.bulk_modulus_GPa * GPA),
+        fixcm=False,
+    )
+
+
+def _chain_temperature_K(atoms: Atoms, settings: DynamicsSettings) -> float:  # noqa: N802
+    """ASE's chains share 3N kT / 2 out, though those at rest take no part."""
+    return settings.temperature_K * degrees_of_freedom(atoms) / (3 * len(atoms))
+
+
 ENSEMBLES: dict[str, Callable[[Atoms, DynamicsSettings, Any], Any]] = {
     "nve": _verlet,
     "nvt-langevin": _langevin,
     "nvt-bussi": _bussi,
+    "nvt-nose-hoover": _nose_hoover,
+    "npt-mtk": _mtk,
+    "npt-berendsen": _berendsen,
 }
-"""ASE's integrators: constant energy; two thermostats, Langevin sturdier, Bussi gentler."""
+"""ASE's integrators: constant energy; thermostats, Langevin sturdier, Bussi gentler, Nosé-Hoover's
+chain deterministic; barostats that keep the shape of the cell, Martyna-Tobias-Klein's with the
+right fluctuations, Berendsen's to get to a volume quickly, with fluctuations of no ensemble."""
+
+MOVING_CELL = ("npt-mtk", "npt-berendsen")
+"""Ensembles whose cell moves: they need stress in three periodic directions."""
+WITHOUT_CONSTRAINTS = ("npt-mtk",)
+"""Ensembles whose integrator takes no constraints (ASE 3.29)."""
 
 
 def run_dynamics(
@@ -119,7 +186,8 @@ def run_dynamics(
         settings: None: the defaults.
         trajectory: file (.traj); a table of the course stands beside it (.csv). Replaced if
             present, unless `resume`.
-        resume: go on from the last structure of `trajectory` until `settings.n_steps`.
+        resume: go on from the last structure of `trajectory` until `settings.n_steps`; thermostat
+            and barostat start at rest.
         on_record: called with every record.
 
     Returns:
@@ -128,15 +196,24 @@ def run_dynamics(
 
     Raises:
         DataError: nothing to resume.
+        PropertyError: an ensemble that this structure cannot have.
     """
     settings = settings or DynamicsSettings()
+    _check_ensemble(atoms, settings.ensemble)
     start = _last_structure(trajectory) if resume else atoms.copy()
     first_step = int(start.info.get(STEP_KEY, 0)) if resume else 0
     random = np.random.default_rng((settings.seed, first_step))
     moving = _prepare(start, settings, random)
     moving.calc = calculator
     moving.get_forces()  # a structure that cannot be computed at all is an error, not a stop
-    course = Course(moving, settings.timestep_fs, trajectory, resume=resume, on_record=on_record)
+    course = Course(
+        moving,
+        settings.timestep_fs,
+        trajectory,
+        resume=resume,
+        moving_cell=settings.ensemble in MOVING_CELL,
+        on_record=on_record,
+    )
     try:
         reason = _integrate(moving, settings, random, first_step, course)
     finally:
@@ -148,7 +225,9 @@ def run_dynamics(
         reason=reason or "all steps done",
         n_steps=n_steps,
         time_fs=n_steps * settings.timestep_fs,
-        mean_temperature_K=course.mean_temperature_K(),
+        mean_temperature_K=course.mean("temperature_K") or 0.0,
+        mean_volume_angstrom3=course.mean("volume_angstrom3"),
+        mean_pressure_GPa=course.mean("pressure_GPa"),
         energy_drift_meV_per_atom_per_ps=(
             course.drift_meV_per_atom_per_ps() if settings.ensemble == "nve" else None
         ),
@@ -166,9 +245,9 @@ def _integrate(
         if first_step == 0:
             course.record(0)
         for step in range(first_step + 1, settings.n_steps + 1):
-            forces = integrator.step()
+            integrator.step()
             course.last_step = step
-            reason = _blown_up(moving, forces, settings)
+            reason = _blown_up(moving, settings)
             if step % settings.record_every == 0 or step == settings.n_steps or reason:
                 course.record(step)
             if reason:
@@ -182,14 +261,27 @@ def _integrate(
     return None
 
 
-def _blown_up(atoms: Atoms, forces: Any, settings: DynamicsSettings) -> str | None:
-    largest = float(np.linalg.norm(forces, axis=1).max())
-    temperature = float(atoms.get_temperature())
+def _blown_up(atoms: Atoms, settings: DynamicsSettings) -> str | None:
+    largest = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
+    temperature = temperature_of(atoms)
     if not largest <= settings.stop_above_force:
         return f"a force of {largest:.3g} eV/Å (limit {settings.stop_above_force:g})"
     if not temperature <= settings.hottest_K:
         return f"a temperature of {temperature:.4g} K (limit {settings.hottest_K:g})"
     return None
+
+
+def _check_ensemble(atoms: Atoms, ensemble: str) -> None:
+    if ensemble in MOVING_CELL and not atoms.pbc.all():
+        raise PropertyError(
+            f"{ensemble} needs a structure periodic in three directions; pbc is "
+            f"{atoms.pbc.tolist()}. Use an nvt ensemble."
+        )
+    if ensemble in WITHOUT_CONSTRAINTS and atoms.constraints:
+        raise PropertyError(
+            f"{ensemble} takes no constraints, and the structure has {len(atoms.constraints)}. "
+            "Remove them, or use npt-berendsen"
+        )
 
 
 def _prepare(start: Atoms, settings: DynamicsSettings, random: Any) -> Atoms:
@@ -199,6 +291,9 @@ def _prepare(start: Atoms, settings: DynamicsSettings, random: Any) -> Atoms:
     if not moving.has("momenta") or not np.any(moving.get_momenta()):
         widths = np.sqrt(moving.get_masses() * units.kB * settings.temperature_K)
         moving.set_momenta(random.standard_normal((len(moving), 3)) * widths[:, None])
+    if settings.ensemble in WITHOUT_CONSTRAINTS:
+        moving.set_momenta(moving.get_momenta())  # the constraint stops the center of mass
+        moving.set_constraint()
     return moving
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+import math
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
@@ -52,26 +54,50 @@ class DynamicsResult:
     """Simulated time."""
     mean_temperature_K: float
     """Over the recorded steps of this part, after the first fifth."""
+    mean_volume_angstrom3: float | None
+    """Likewise; None where the cell does not move."""
+    mean_pressure_GPa: float | None
+    """Likewise, compression positive; None where the cell does not move."""
     energy_drift_meV_per_atom_per_ps: float | None
     """Slope of the total energy over the recorded steps; None for thermostats and short runs."""
     trajectory: Path | None
     """Where the structures were written."""
 
 
-def result_to_dict(result: RelaxResult | DynamicsResult) -> dict[str, Any]:
-    """Numbers and words of a result without its structure."""
-    content = {
-        field.name: getattr(result, field.name) for field in fields(result) if field.name != "atoms"
-    }
+def result_to_dict(result: Any) -> dict[str, Any]:
+    """Numbers and words of any result of a workflow, without its structures, ready for JSON."""
     return {
-        name: str(value) if isinstance(value, Path) else value for name, value in content.items()
+        field.name: _plain(getattr(result, field.name))
+        for field in fields(result)
+        if not _holds_structures(getattr(result, field.name))
     }
 
 
-def save_result(result: RelaxResult | DynamicsResult, path: str | Path) -> None:
+def save_result(result: Any, path: str | Path) -> None:
     """Write `result_to_dict` as JSON."""
     text = json.dumps(result_to_dict(result), indent=2, ensure_ascii=False)
     Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def _holds_structures(value: Any) -> bool:
+    first = value[0] if isinstance(value, tuple) and value else value
+    return isinstance(first, Atoms)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return result_to_dict(value)
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None  # JSON has no NaN
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if hasattr(value, "_asdict"):
+        return _plain(value._asdict())
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def with_results(atoms: Atoms) -> Atoms:

@@ -14,7 +14,7 @@ CALCULATOR = {
     "--multiplicity",
     "--allow-unseen-elements",
 }
-PLACE = {"--index", "--out", "--overwrite"}
+PLACE = {"--index", "--out", "--overwrite", "--json"}
 COMMANDS: dict[str, set[str]] = {
     "atomfm": {"--debug", "--quiet", "--version"},
     "atomfm models": set(),
@@ -29,12 +29,52 @@ COMMANDS: dict[str, set[str]] = {
     "atomfm run": set(),
     "atomfm run relax": {
         *("file", "--cell", "--max-force", "--max-steps", "--optimizer", "--pressure-GPa"),
+        *("--keep-symmetry", "--resume"),
         *(PLACE | CALCULATOR),
     },
     "atomfm run md": {
-        *("file", "--ensemble", "--temperature-K", "--timestep-fs", "--steps"),
+        *("file", "--ensemble", "--temperature-K", "--pressure-GPa", "--timestep-fs", "--steps"),
         *("--record-every", "--seed", "--resume"),
         *(PLACE | CALCULATOR),
+    },
+    "atomfm run eos": {
+        *("file", "--equation", "--points", "--volume-range", "--relax", "--resume"),
+        *(PLACE | CALCULATOR),
+    },
+    "atomfm run elastic": {
+        *("file", "--max-strain", "--strains", "--relax", "--clamped", "--max-force", "--resume"),
+        *(PLACE | CALCULATOR),
+    },
+    "atomfm run phonons": {
+        *("file", "--supercell", "--min-length", "--displacement", "--relax", "--resume"),
+        *(PLACE | CALCULATOR),
+    },
+    "atomfm run quasi-harmonic": {
+        *("file", "--supercell", "--min-length", "--points", "--compression", "--expansion"),
+        *("--max-temperature-K", "--relax", "--resume"),
+        *(PLACE | CALCULATOR),
+    },
+    "atomfm run vibrations": {
+        *("file", "--displacement", "--differences", "--relax", "--max-force", "--resume"),
+        *(PLACE | CALCULATOR),
+    },
+    "atomfm run neb": {
+        *("file", "last", "--images", "--max-force", "--max-steps", "--optimizer", "--relax"),
+        *("--resume", *(PLACE | CALCULATOR) - {"--index"}),
+    },
+    "atomfm run surface": {
+        *("file", "--bulk", "--max-force", *(PLACE | CALCULATOR) - {"--index"}),
+    },
+    "atomfm run adsorption": {
+        *("file", "--slab", "--molecule", "--max-force", *(PLACE | CALCULATOR) - {"--index"}),
+    },
+    "atomfm run rdf": {
+        *("file", "--elements", "--max-distance", "--bins", "--frames"),
+        *(PLACE - {"--index"}),
+    },
+    "atomfm run diffusion": {
+        *("file", "--frame-time-fs", "--frames"),
+        *(PLACE - {"--index"}),
     },
     "atomfm screen": set(),
     "atomfm screen run": {

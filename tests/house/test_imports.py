@@ -11,7 +11,7 @@ from tests.house.sources import FOLDERS, PACKAGES, imports_of, is_under, python_
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("units", "config", "properties"),
+    ("units", "config", "packages", "properties"),
     ("sample", "graph"),
     ("neighbors", "kernels", "convert"),
     ("neighbors_batch",),

@@ -14,7 +14,14 @@ from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 
-from atomfm_calc.errors import ConfigError, DataError, NonFiniteError, UnknownNameError
+from atomfm_calc.cli import commands
+from atomfm_calc.errors import (
+    ConfigError,
+    DataError,
+    NonFiniteError,
+    PropertyError,
+    UnknownNameError,
+)
 from atomfm_calc.workflows import WORKFLOWS
 from atomfm_calc.workflows.course import DynamicsStep
 from atomfm_calc.workflows.dynamics import ENSEMBLES, DynamicsSettings, run_dynamics
@@ -47,7 +54,7 @@ def test_without_thermostat_the_energy_is_conserved(copper: Atoms) -> None:
     assert abs(result.energy_drift_meV_per_atom_per_ps) < 1.0
 
 
-@pytest.mark.parametrize("ensemble", ["nvt-langevin", "nvt-bussi"])
+@pytest.mark.parametrize("ensemble", ["nvt-langevin", "nvt-bussi", "nvt-nose-hoover"])
 def test_thermostats_hold_the_temperature_of_3n_minus_3_degrees_of_freedom(
     copper: Atoms, ensemble: str
 ) -> None:
@@ -59,6 +66,30 @@ def test_thermostats_hold_the_temperature_of_3n_minus_3_degrees_of_freedom(
     # 9 degrees of freedom and some 60 independent samples: 400 K x sqrt(2 / 9 / 60) = 24 K
     assert result.mean_temperature_K == pytest.approx(400.0, abs=3 * 24.0)
     assert np.allclose(result.atoms.get_momenta().sum(axis=0), 0.0, atol=1e-9)
+
+
+@pytest.mark.parametrize("ensemble", ["npt-mtk", "npt-berendsen"])
+def test_barostats_find_the_volume_of_the_pressure(ensemble: str) -> None:
+    copper = bulk("Cu", cubic=True) * (2, 2, 1)
+    chosen = settings(ensemble=ensemble, temperature_K=300.0, pressure_GPa=20.0, n_steps=300,
+                      thermostat_time_fs=40.0, barostat_time_fs=150.0)  # fmt: skip
+    result = run_dynamics(copper, EMT(), chosen)
+    assert result.mean_volume_angstrom3 is not None
+    # EMT's copper: 11.57 Å³, 134 GPa with derivative 4.2, thus Murnaghan's
+    # (1 + 4.2 * 20 / 134)^(-1 / 4.2) = 0.890; heat adds 1.3 %
+    assert result.mean_volume_angstrom3 / 16 == pytest.approx(11.57 * 0.890 * 1.013, rel=0.015)
+    assert result.mean_pressure_GPa == pytest.approx(20.0, abs=3.0)
+    assert result.mean_temperature_K == pytest.approx(300.0, abs=90.0)
+    assert np.allclose(result.atoms.get_momenta().sum(axis=0), 0.0, atol=1e-6)
+
+
+def test_an_ensemble_that_a_structure_cannot_have_is_refused(copper: Atoms) -> None:
+    copper.set_constraint(FixAtoms([0]))
+    with pytest.raises(PropertyError, match="npt-mtk takes no constraints"):
+        run_dynamics(copper, EMT(), settings(ensemble="npt-mtk"))
+    copper.pbc = (True, True, False)
+    with pytest.raises(PropertyError, match="npt-berendsen needs a structure periodic"):
+        run_dynamics(copper, EMT(), settings(ensemble="npt-berendsen"))
 
 
 def test_the_seed_decides_the_course(copper: Atoms) -> None:
@@ -157,4 +188,8 @@ def test_settings_that_cannot_be_are_refused() -> None:
 
 
 def test_the_table_of_workflows_names_them_as_the_command_line_does() -> None:
-    assert list(WORKFLOWS) == ["relax", "md"]
+    runs = {
+        name.removeprefix("atomfm run ") for name in commands() if name.startswith("atomfm run ")
+    }
+    assert runs - {"rdf", "diffusion"} - set(WORKFLOWS) == set()
+    assert set(WORKFLOWS) - runs == set()

@@ -12,9 +12,21 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.constraints import FixAtoms
 
-from atomfm_calc.errors import ConfigError, PropertyError, UnknownNameError
+from atomfm_calc.errors import (
+    ConfigError,
+    DataError,
+    PropertyError,
+    UnknownNameError,
+    WorkflowError,
+)
 from atomfm_calc.units import GPA
-from atomfm_calc.workflows.relax import RELAX_OPTIMIZERS, RelaxSettings, RelaxStep, relax
+from atomfm_calc.workflows.relax import (
+    RELAX_OPTIMIZERS,
+    RelaxSettings,
+    RelaxStep,
+    relax,
+    require_converged,
+)
 from atomfm_calc.workflows.result import result_to_dict, save_result
 
 
@@ -97,8 +109,45 @@ def test_a_result_can_be_kept_as_json(copper: Atoms, tmp_path: Path) -> None:
     assert "atoms" not in result_to_dict(result)
 
 
+def test_a_relaxation_goes_on_where_it_ended(copper: Atoms, tmp_path: Path) -> None:
+    path, whole = tmp_path / "relax.traj", relax(copper, EMT())
+    first = relax(copper, EMT(), RelaxSettings(max_steps=2), trajectory=path)
+    rest = relax(copper, EMT(), trajectory=path, resume=True)
+    assert rest.converged
+    assert rest.initial_energy == pytest.approx(first.initial_energy)
+    assert rest.energy == pytest.approx(whole.energy, abs=1e-4)
+    assert len(ase.io.read(path, ":")) == rest.n_steps + 1
+    with pytest.raises(DataError, match="there is no trajectory"):
+        relax(copper, EMT(), trajectory=tmp_path / "none.traj", resume=True)
+
+
+def off_place(atoms: Atoms) -> np.ndarray:
+    """How far atoms are off the places of a face-centered cell around the first, in cells."""
+    relative = 2.0 * (atoms.get_scaled_positions() - atoms.get_scaled_positions()[0])
+    return (relative - relative.round()) / 2.0
+
+
+def test_symmetry_is_kept_on_demand() -> None:
+    pytest.importorskip("spglib")
+    # a tetragonal cell that would relax to the cubic one, with an atom a little off its place
+    atoms = bulk("Cu", cubic=True)
+    atoms.set_cell(atoms.cell * [[1.0], [1.0], [1.04]], scale_atoms=True)
+    atoms.rattle(1e-3, seed=0)
+    free = relax(atoms, EMT(), RelaxSettings(cell="full", max_steps=4)).atoms
+    kept = relax(atoms, EMT(), RelaxSettings(cell="full", max_steps=4, keep_symmetry=True)).atoms
+    assert not kept.constraints
+    assert kept.cell.lengths()[0] == pytest.approx(kept.cell.lengths()[1], abs=1e-12)
+    assert np.abs(off_place(kept)).max() < 1e-8
+    assert np.abs(off_place(free)).max() > 1e-5
+
+
+def test_who_needs_a_relaxed_structure_hears_why_there_is_none(copper: Atoms) -> None:
+    with pytest.raises(WorkflowError, match="not converged after 1 steps: a force of .* is left"):
+        require_converged(relax(copper, EMT(), RelaxSettings(max_steps=1)))
+
+
 def test_a_free_cell_of_a_molecule_is_refused() -> None:
-    with pytest.raises(PropertyError, match="cell='full' needs.*Use cell='fixed'"):
+    with pytest.raises(PropertyError, match="cell='full'.* needs.*Use cell='fixed'"):
         relax(molecule("N2"), EMT(), RelaxSettings(cell="full"))
 
 

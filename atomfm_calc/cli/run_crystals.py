@@ -1,0 +1,232 @@
+"""`atomfm run eos`, `elastic`, `phonons`, `quasi-harmonic`: workflows on crystals."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from atomfm_calc.cli.options import (
+    DEFAULT_MODEL,
+    ChargeOption,
+    DeviceOption,
+    HeadOption,
+    IndexOption,
+    ModelOption,
+    MultiplicityOption,
+    OverwriteOption,
+    PrecisionOption,
+    StructureFile,
+    UnseenOption,
+    read_structures,
+    settings_from_options,
+)
+from atomfm_calc.cli.run_folder import (
+    KEPT,
+    FolderOption,
+    JsonOption,
+    PreciseOption,
+    ResumeOption,
+    finish,
+    load_calculator,
+    result_folder,
+)
+
+RelaxOption = Annotated[
+    bool, typer.Option("--relax/--no-relax", help="Relax positions and cell first.")
+]
+SupercellOption = Annotated[
+    tuple[int, int, int] | None,
+    typer.Option("--supercell", help="Repetitions of the cell; else by --min-length."),
+]
+MinLengthOption = Annotated[
+    float, typer.Option("--min-length", help="Least width of the supercell, Å.")
+]
+
+
+def eos(
+    file: StructureFile,
+    equation: Annotated[
+        str, typer.Option(help="birch-murnaghan, murnaghan, birch, poirier-tarantola, vinet.")
+    ] = "birch-murnaghan",
+    points: Annotated[int, typer.Option(help="Volumes.")] = 11,
+    volume_range: Annotated[float, typer.Option(help="To either side, part of it.")] = 0.08,
+    relax_positions: Annotated[
+        bool, typer.Option("--relax/--no-relax", help="Relax the atoms at each volume.")
+    ] = True,
+    index: IndexOption = -1,
+    out: FolderOption = None,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    json: JsonOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    head: HeadOption = None,
+    device: DeviceOption = "auto",
+    dtype: PreciseOption = "float64",
+    matmul_precision: PrecisionOption = "highest",
+    charge: ChargeOption = None,
+    multiplicity: MultiplicityOption = None,
+    allow_unseen_elements: UnseenOption = False,
+) -> None:
+    """Fit an equation of state: equilibrium volume and bulk modulus of a crystal."""
+    from atomfm_calc.workflows.equation_of_state import EquationOfStateSettings, equation_of_state
+
+    settings = EquationOfStateSettings(
+        equation=equation,
+        n_points=points,
+        volume_range=volume_range,
+        relax_positions=relax_positions,
+    )
+    (atoms,) = read_structures(file, str(index))
+    chosen = settings_from_options(
+        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
+    )
+    calc = load_calculator(model, chosen)
+    folder = result_folder(out, f"{file.stem}-eos", overwrite=overwrite, resume=resume)
+    result = equation_of_state(atoms, calc, settings, keep=folder / KEPT)
+    found = {"equilibrium.extxyz": result.atoms}
+    finish(folder, "eos", file, calc, settings, result, structures=found, as_json=json)
+
+
+def elastic(
+    file: StructureFile,
+    max_strain: Annotated[float, typer.Option(help="Largest strain.")] = 0.005,
+    strains: Annotated[int, typer.Option(help="Of each of the six kinds.")] = 4,
+    relax_cell: RelaxOption = True,
+    clamped: Annotated[
+        bool, typer.Option("--clamped", help="Do not relax the atoms in the strained cell.")
+    ] = False,
+    max_force: Annotated[float, typer.Option(help="Limit of relaxations, eV/Å.")] = 1e-3,
+    index: IndexOption = -1,
+    out: FolderOption = None,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    json: JsonOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    head: HeadOption = None,
+    device: DeviceOption = "auto",
+    dtype: PreciseOption = "float64",
+    matmul_precision: PrecisionOption = "highest",
+    charge: ChargeOption = None,
+    multiplicity: MultiplicityOption = None,
+    allow_unseen_elements: UnseenOption = False,
+) -> None:
+    """Elastic constants, moduli and stability of a crystal."""
+    from atomfm_calc.packages import require
+
+    require("matscipy", "elastic")
+    from atomfm_calc.workflows.elastic import ElasticSettings, elastic_constants
+
+    settings = ElasticSettings(
+        max_strain=max_strain,
+        n_strains=strains,
+        relax_cell=relax_cell,
+        relax_positions=not clamped,
+        max_force=max_force,
+    )
+    (atoms,) = read_structures(file, str(index))
+    chosen = settings_from_options(
+        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
+    )
+    calc = load_calculator(model, chosen)
+    folder = result_folder(out, f"{file.stem}-elastic", overwrite=overwrite, resume=resume)
+    result = elastic_constants(atoms, calc, settings, keep=folder / KEPT)
+    found = {"relaxed.extxyz": result.atoms}
+    finish(folder, "elastic", file, calc, settings, result, structures=found, as_json=json)
+
+
+def phonons(
+    file: StructureFile,
+    supercell: SupercellOption = None,
+    min_length: MinLengthOption = 12.0,
+    displacement: Annotated[float, typer.Option(help="Å")] = 0.01,
+    relax_cell: RelaxOption = True,
+    index: IndexOption = -1,
+    out: FolderOption = None,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    json: JsonOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    head: HeadOption = None,
+    device: DeviceOption = "auto",
+    dtype: PreciseOption = "float64",
+    matmul_precision: PrecisionOption = "highest",
+    charge: ChargeOption = None,
+    multiplicity: MultiplicityOption = None,
+    allow_unseen_elements: UnseenOption = False,
+) -> None:
+    """Phonon bands, density of states, free energy and heat capacity of a crystal."""
+    from atomfm_calc.packages import require
+
+    require("phonopy", "phonons")
+    from atomfm_calc.workflows.phonons import PhononSettings
+    from atomfm_calc.workflows.phonons import phonons as phonons_workflow
+
+    settings = PhononSettings(
+        supercell=supercell,
+        min_length=min_length,
+        displacement=displacement,
+        relax_cell=relax_cell,
+    )
+    (atoms,) = read_structures(file, str(index))
+    chosen = settings_from_options(
+        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
+    )
+    calc = load_calculator(model, chosen)
+    folder = result_folder(out, f"{file.stem}-phonons", overwrite=overwrite, resume=resume)
+    result = phonons_workflow(atoms, calc, settings, keep=folder / KEPT)
+    found = {"relaxed.extxyz": result.atoms, "primitive.extxyz": result.primitive}
+    finish(folder, "phonons", file, calc, settings, result, structures=found, as_json=json)
+
+
+def quasi_harmonic(
+    file: StructureFile,
+    supercell: SupercellOption = None,
+    min_length: MinLengthOption = 12.0,
+    points: Annotated[int, typer.Option(help="Volumes.")] = 7,
+    compression: Annotated[float, typer.Option(help="Of the volume, part of it.")] = 0.03,
+    expansion: Annotated[float, typer.Option(help="Of the volume, part of it.")] = 0.08,
+    max_temperature_k: Annotated[float, typer.Option("--max-temperature-K")] = 1000.0,
+    relax_cell: RelaxOption = True,
+    index: IndexOption = -1,
+    out: FolderOption = None,
+    overwrite: OverwriteOption = False,
+    resume: ResumeOption = False,
+    json: JsonOption = False,
+    model: ModelOption = DEFAULT_MODEL,
+    head: HeadOption = None,
+    device: DeviceOption = "auto",
+    dtype: PreciseOption = "float64",
+    matmul_precision: PrecisionOption = "highest",
+    charge: ChargeOption = None,
+    multiplicity: MultiplicityOption = None,
+    allow_unseen_elements: UnseenOption = False,
+) -> None:
+    """Thermal expansion of a crystal from phonons at several volumes."""
+    from atomfm_calc.packages import require
+
+    require("phonopy", "phonons")
+    from atomfm_calc.workflows.phonons import PhononSettings
+    from atomfm_calc.workflows.quasi_harmonic import QuasiHarmonicSettings
+    from atomfm_calc.workflows.quasi_harmonic import quasi_harmonic as quasi_harmonic_workflow
+
+    settings = QuasiHarmonicSettings(
+        phonons=PhononSettings(
+            supercell=supercell,
+            min_length=min_length,
+            relax_cell=relax_cell,
+            temperatures_K=tuple(max_temperature_k * step / 20 for step in range(21)),
+        ),
+        n_points=points,
+        compression=compression,
+        expansion=expansion,
+    )
+    (atoms,) = read_structures(file, str(index))
+    chosen = settings_from_options(
+        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
+    )
+    calc = load_calculator(model, chosen)
+    folder = result_folder(out, f"{file.stem}-quasi-harmonic", overwrite=overwrite, resume=resume)
+    result = quasi_harmonic_workflow(atoms, calc, settings, keep=folder)
+    found = {"relaxed.extxyz": result.atoms}
+    finish(folder, "quasi-harmonic", file, calc, settings, result, structures=found, as_json=json)
