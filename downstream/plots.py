@@ -15,6 +15,8 @@ COLORS = {
 }  # fmt: skip
 SIZE = (4.2, 3.4)
 """Inches of a panel."""
+MANY_POINTS = 100
+"""Of a parity plot; more are drawn smaller."""
 
 
 def learning_curves(table: Sequence[Mapping[str, Any]], metric: str, lower_is_better: bool) -> str:
@@ -46,7 +48,8 @@ def parity(panel: Mapping[str, Any], title: str) -> str:
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     label, predicted = panel["label"], panel["predicted"]
-    axes.plot(label, predicted, ".", markersize=3, alpha=0.5, rasterized=True)
+    size = 3 if len(label) > MANY_POINTS else 7
+    axes.plot(label, predicted, ".", markersize=size, alpha=0.5, rasterized=True)
     ends = [min([*label, *predicted]), max([*label, *predicted])]
     axes.plot(ends, ends, color="black", linewidth=0.8)
     axes.set_xlabel(f"{title}, label ({panel['unit']})")

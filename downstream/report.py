@@ -48,9 +48,11 @@ def html(summary: Result) -> str:
     named = dict(tables(summary))
     parts += _section("Errors on held-out structures", named)
     metric = summary["primary"]
-    curve = plots.learning_curves(summary["table"], metric, summary["lower_is_better"])
-    best = best_cell(summary)
-    figures = [curve, *(plots.parity(panel, name) for name, panel in best["parity"].items())]
+    best, table = best_cell(summary), summary["table"]
+    figures = []
+    if len(table) > 1:  # one point is no curve
+        figures.append(plots.learning_curves(table, metric, summary["lower_is_better"]))
+    figures += [plots.parity(panel, name) for name, panel in best["parity"].items()]
     if "calibration" in best:
         figures.append(plots.calibration(best["calibration"]["bins"]))
     parts += [f"<div class=figures>{''.join(figures)}</div>", f"<p>{escape(_shown(best))}</p>"]
@@ -83,7 +85,7 @@ def facts(summary: Result) -> Iterator[str]:
     counts = summary["cells"][-1]["n_structures"]
     versions = ", ".join(f"{name} {number}" for name, number in summary["versions"].items())
     yield (
-        f"{len(summary['cells'])} trainings in {summary['seconds']:.0f} s; {counts['test']} test "
+        f"Trainings: {len(summary['cells'])}, in {summary['seconds']:.0f} s; {counts['test']} test "
         f"structures in each. {versions}."
     )
     absent = sorted({name for cell in summary["cells"] for name in cell["absent_elements"]})
