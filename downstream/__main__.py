@@ -143,7 +143,8 @@ def _run(name: str, overrides: list[str], settings: object, quick: bool) -> None
 
     found = find_recipe(name, overrides)
     if quick:
-        found = replace(found, recipe=shortened(found.recipe))
+        given = {text.partition("=")[0] for text in overrides}
+        found = replace(found, recipe=shortened(found.recipe, given))
     assert isinstance(settings, RunSettings)
     result = run_recipe(found, settings)
     if not result.finished:

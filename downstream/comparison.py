@@ -47,7 +47,8 @@ def comparison_table(summaries: Sequence[Mapping[str, Any]]) -> Table:
                 else "–"
                 for mode in COMPARED
             ]
-            rows.append((summary["data"], summary["primary"], str(size), *cells))
+            structures = max(row["structures"] for row in found.values())
+            rows.append((summary["data"], summary["primary"], str(structures), *cells))
     return header, rows
 
 

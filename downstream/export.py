@@ -76,10 +76,11 @@ def export_model(fitted: Fitted, origin: Origin, scores: Scores, folder: Path) -
         for name, target in recipe.targets.items()
     }
     default = (*own, *keep, "")[0]
+    n_trained_on = len(origin.parts.train) + len(origin.parts.validation)
     card = ModelCard(
         name=recipe.name,
         version=VERSION,
-        title=f"{recipe.title}: {origin.cell.mode}, {origin.cell.size} structures",
+        title=f"{recipe.title}: {origin.cell.mode}, {n_trained_on} structures",
         description=_description(origin, adapted),
         licence=f"that of {adapted.pretrained.card.label} and of the data: {recipe.source.licence}",
         citation=f"{adapted.pretrained.card.citation} Data: {recipe.source.doi}",

@@ -25,12 +25,12 @@ def learning_curves(table: Sequence[Mapping[str, Any]], metric: str, lower_is_be
     axes = figure.subplots()
     for mode in dict.fromkeys(row["mode"] for row in table):
         own = [row for row in table if row["mode"] == mode and metric in row["metrics"]]
-        sizes = [row["size"] for row in own]
+        sizes = [row["structures"] for row in own]
         means = [row["metrics"][metric]["mean"] for row in own]
         spread = [row["metrics"][metric]["deviation"] or 0.0 for row in own]
         axes.errorbar(sizes, means, spread, fmt="o-", capsize=3, color=COLORS[mode], label=mode)
     axes.set_xscale("log")
-    shown = sorted({row["size"] for row in table})
+    shown = sorted({row["structures"] for row in table})
     axes.set_xticks(shown, [str(size) for size in shown])
     axes.xaxis.set_minor_locator(NullLocator())
     if lower_is_better:

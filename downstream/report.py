@@ -10,7 +10,7 @@ from typing import Any
 
 from downstream import plots
 from downstream.periodic_table import element_map
-from downstream.summary import Result, best_cell, summarize
+from downstream.summary import Result, best_cell, structures_of, summarize
 
 MARKDOWN_FILE, HTML_FILE = "report.md", "report.html"
 MOST_COLUMNS = 8
@@ -119,7 +119,7 @@ def comparison(table: Sequence[Mapping[str, Any]], primary: str) -> Table:
     header = ("structures", "mode", *names)
     rows = [
         (
-            str(row["size"]),
+            str(row["structures"]),
             row["mode"],
             *(mean_and_deviation(row["metrics"].get(name)) for name in names),
         )
@@ -158,7 +158,7 @@ def costs(table: Sequence[Mapping[str, Any]]) -> Table:
     header = ("structures", "mode", "trainings", "trained parameters", "seconds each")
     rows = [
         (
-            str(row["size"]),
+            str(row["structures"]),
             row["mode"],
             str(row["n"]),
             f"{row['trained_parameters']:,}",
@@ -224,6 +224,7 @@ def _element_words(summary: Result) -> str:
 def _shown(cell: Result) -> str:
     own = cell["cell"]
     return (
-        f"Parity and errors per element: {own['mode']}, {own['size']} structures, {own['fold']}, "
+        f"Parity and errors per element: {own['mode']}, {structures_of(cell)} structures, "
+        f"{own['fold']}, "
         f"seed {own['seed']}; at most 1000 points."
     )

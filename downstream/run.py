@@ -7,7 +7,7 @@ import json
 import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -76,12 +76,17 @@ class RunSummary:
     """Whether this process reports; one of several that a launcher started does."""
 
 
-def quick(recipe: Recipe) -> Recipe:
-    """The same recipe, as short as it can be."""
+def quick(recipe: Recipe, given: Collection[str] = ()) -> Recipe:
+    """The same recipe, as short as it can be.
+
+    Args:
+        recipe: with all overrides.
+        given: "sizes", "seeds": asked for, and kept.
+    """
     return replace(
         recipe,
-        sizes=(QUICK_SIZE,),
-        seeds=1,
+        sizes=recipe.sizes if "sizes" in given else (QUICK_SIZE,),
+        seeds=recipe.seeds if "seeds" in given else 1,
         schedule=replace(QUICK, limits=recipe.schedule.limits),
         split=replace(recipe.split, max_test=QUICK_TEST),
     )

@@ -59,7 +59,9 @@ def summarize(output: Path) -> Result:
 
 
 def rows(cells: Sequence[Result]) -> list[Result]:
-    """One row per size and mode: `metrics` (name -> mean, deviation), `n`, `seconds`.
+    """One row per size and mode: `structures`, `metrics` (name -> mean, deviation), `n`, `seconds`.
+
+    A size may be larger than what there is; `structures` are those there were, of the largest fold.
 
     The deviation is that of a sample; with one cell it is None.
     """
@@ -69,6 +71,7 @@ def rows(cells: Sequence[Result]) -> list[Result]:
     return [
         {
             "size": size,
+            "structures": max(structures_of(member) for member in members),
             "mode": mode,
             "n": len(members),
             "seeds": sorted({member["cell"]["seed"] for member in members}),
@@ -79,6 +82,12 @@ def rows(cells: Sequence[Result]) -> list[Result]:
         }
         for (size, mode), members in groups.items()
     ]
+
+
+def structures_of(cell: Result) -> int:
+    """Structures that a cell was trained on, validation included."""
+    counts = cell["n_structures"]
+    return int(counts["train"] + counts["validation"])
 
 
 def best_cell(summary: Result) -> Result:

@@ -15,7 +15,7 @@ from atomfm_calc.convert import atoms_from_sample
 from atomfm_calc.errors import ConfigError, SetupError
 from downstream import fit
 from downstream.report import write_report
-from downstream.run import RunSettings, RunSummary, run
+from downstream.run import RunSettings, RunSummary, quick, run
 from tests.made.fine_tuning import dimer, found, recipe
 
 CLASSES = {
@@ -158,3 +158,18 @@ def test_a_run_that_was_killed_comes_to_the_same_result(
         _run(pretrained, tmp_path / "killed", "full")
     (cell,) = _run(pretrained, tmp_path / "killed", "full").cells
     assert cell["metrics"] == pytest.approx(expected["metrics"], rel=1e-6)
+
+
+def test_what_is_asked_for_counts_in_a_quick_run(pretrained: Path) -> None:
+    made = recipe(pretrained, sizes=[8, 12], seeds=2)
+    assert (quick(made).sizes, quick(made).seeds) == ((30,), 1)
+    kept = quick(made, {"sizes", "seeds"})
+    assert (kept.sizes, kept.seeds) == ((8, 12), 2)
+
+
+def test_tables_show_how_many_structures_there_were(pretrained: Path, tmp_path: Path) -> None:
+    _run(pretrained, tmp_path, "frozen", sizes=[1_000_000])
+    (row,) = write_report(tmp_path)["table"]
+    assert row["structures"] == 13  # four fifths of 16
+    assert "1000000" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "13 structures" in (tmp_path / "seed-0" / "model" / "card.yaml").read_text()
