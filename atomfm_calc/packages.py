@@ -6,16 +6,29 @@ from importlib.util import find_spec
 
 from atomfm_calc.errors import SetupError
 
+EXTRAS = {
+    "pyarrow": "screening",
+    "matscipy": "elastic",
+    "phonopy": "phonons",
+    "spglib": "phonons",
+    "mace": "mace",
+    "torch_geometric": "pyg",
+    "mpi4py": "mpi",
+    "adios2": "training",
+    "lmdb": "training",
+    "ase_db_backends": "training",
+}
+"""Package -> the extra that has it."""
 
-def require(package: str, extra: str) -> None:
-    """Refuse to go on without a package that is about to be imported.
 
-    Args:
-        package: as it is imported.
-        extra: of `pyproject.toml`, which brings it.
+def require(*packages: str) -> None:
+    """Refuse to go on without packages that are about to be imported.
 
     Raises:
-        SetupError: it is not installed.
+        SetupError: one is missing.
     """
-    if find_spec(package) is None:
-        raise SetupError(f'{package} is not installed; pip install "atomfm[{extra}]" brings it')
+    for package in packages:
+        if find_spec(package) is None:
+            raise SetupError(
+                f'{package} is not installed; pip install "atomfm[{EXTRAS[package]}]" brings it'
+            )

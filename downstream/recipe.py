@@ -169,7 +169,7 @@ class Replay:
     ema_decay: float = 0.99
     """In place of a smaller `Schedule.ema_decay`: heads that are exact to few meV feel the noise
     of single steps."""
-    backbone_rate: float = 0.1
+    backbone_rate: float = 0.05
     """In place of a larger `Adapt.backbone_rate`, for the pretrained heads too: what is to be kept
     may move only slowly."""
 

@@ -114,7 +114,7 @@ def elastic(
     """Elastic constants, moduli and stability of a crystal."""
     from atomfm_calc.packages import require
 
-    require("matscipy", "elastic")
+    require("matscipy")
     from atomfm_calc.workflows.elastic import ElasticSettings, elastic_constants
 
     settings = ElasticSettings(
@@ -158,7 +158,7 @@ def phonons(
     """Phonon bands, density of states, free energy and heat capacity of a crystal."""
     from atomfm_calc.packages import require
 
-    require("phonopy", "phonons")
+    require("phonopy")
     from atomfm_calc.workflows.phonons import PhononSettings
     from atomfm_calc.workflows.phonons import phonons as phonons_workflow
 
@@ -205,7 +205,7 @@ def quasi_harmonic(
     """Thermal expansion of a crystal from phonons at several volumes."""
     from atomfm_calc.packages import require
 
-    require("phonopy", "phonons")
+    require("phonopy")
     from atomfm_calc.workflows.phonons import PhononSettings
     from atomfm_calc.workflows.quasi_harmonic import QuasiHarmonicSettings
     from atomfm_calc.workflows.quasi_harmonic import quasi_harmonic as quasi_harmonic_workflow

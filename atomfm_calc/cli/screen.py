@@ -91,7 +91,7 @@ def run_command(
 
 def _require_pyarrow() -> None:
     """Tables are read and written with it, whatever the format of the rows."""
-    from atomfm_calc.screening.packages import require
+    from atomfm_calc.packages import require
 
     require("pyarrow")
 

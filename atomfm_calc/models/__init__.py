@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.util import find_spec
 
 from torch import nn
 
-from atomfm_calc.errors import SetupError, lookup
+from atomfm_calc.errors import lookup
 from atomfm_calc.kernels import find_kernel
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.egnn import Egnn
 from atomfm_calc.models.hydra_painn import HydraPainn
 from atomfm_calc.models.painn import Painn
 from atomfm_calc.models.pnaeq import Pnaeq
+from atomfm_calc.packages import require
 
 
 def _build_painn(architecture: Architecture, kernel: str) -> nn.Module:
@@ -25,7 +25,7 @@ def _build_hydra_painn(architecture: Architecture, kernel: str) -> nn.Module:
 
 
 def _build_schnet(architecture: Architecture, kernel: str) -> nn.Module:
-    _require("torch_geometric", "schnet", "pyg")
+    require("torch_geometric")
     from atomfm_calc.models.schnet import Schnet
 
     return Schnet(architecture.schnet)
@@ -36,14 +36,14 @@ def _build_egnn(architecture: Architecture, kernel: str) -> nn.Module:
 
 
 def _build_dimenet(architecture: Architecture, kernel: str) -> nn.Module:
-    _require("torch_geometric", "dimenet", "pyg")
+    require("torch_geometric")
     from atomfm_calc.models.dimenet import Dimenet
 
     return Dimenet(architecture.dimenet)
 
 
 def _build_mace(architecture: Architecture, kernel: str) -> nn.Module:
-    _require("mace", "mace", "mace")
+    require("mace")
     from atomfm_calc.models.mace import Mace
 
     return Mace(architecture.mace)
@@ -75,11 +75,3 @@ def build_backbone(architecture: Architecture, kernel: str = "reference") -> nn.
         SetupError: a kernel or backbone that needs a package which is not installed.
     """
     return lookup(BACKBONES, architecture.backbone, "backbone")(architecture, kernel)
-
-
-def _require(package: str, backbone: str, extra: str) -> None:
-    if find_spec(package) is None:
-        raise SetupError(
-            f"backbone {backbone!r} needs the package {package!r}, which is not installed; "
-            f'pip install "atomfm[{extra}]"'
-        )

@@ -179,7 +179,7 @@ class StageEvaluator:
         )
         first = stated if self._uses_charge[0] else graph
         derivatives = self.want if len(self.want) > 1 else ()
-        with evaluator.memory_watched(graph, self.want):
+        with evaluator.computing(graph, self.want, self.heads):
             groups = (
                 {False: np.arange(len(self.heads))}
                 if plain

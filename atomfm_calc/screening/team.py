@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from atomfm_calc.errors import ConfigError
-from atomfm_calc.screening.packages import require
+from atomfm_calc.packages import require
 
 
 @dataclass(frozen=True, kw_only=True)

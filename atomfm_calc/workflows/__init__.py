@@ -15,21 +15,21 @@ from atomfm_calc.workflows.vibrations import vibrations
 
 
 def _elastic(*arguments: Any, **named: Any) -> Any:
-    require("matscipy", "elastic")
+    require("matscipy")
     from atomfm_calc.workflows.elastic import elastic_constants
 
     return elastic_constants(*arguments, **named)
 
 
 def _phonons(*arguments: Any, **named: Any) -> Any:
-    require("phonopy", "phonons")
+    require("phonopy")
     from atomfm_calc.workflows.phonons import phonons
 
     return phonons(*arguments, **named)
 
 
 def _quasi_harmonic(*arguments: Any, **named: Any) -> Any:
-    require("phonopy", "phonons")
+    require("phonopy")
     from atomfm_calc.workflows.quasi_harmonic import quasi_harmonic
 
     return quasi_harmonic(*arguments, **named)

@@ -129,7 +129,7 @@ def relax(
     moving.calc = calculator
     constraints = list(moving.constraints)
     if settings.keep_symmetry:
-        require("spglib", "phonons")
+        require("spglib")
         symmetry = FixSymmetry(moving, symprec=settings.symmetry_tolerance)
         moving.set_constraint([*constraints, symmetry])
     states = _Recorder(moving, settings, trajectory, resume, on_step)

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from atomfm_calc.errors import DataError, listing, lookup
-from atomfm_calc.screening.packages import require
+from atomfm_calc.packages import require
 from atomfm_calc.screening.readers.extxyz import ExtxyzFile
 from atomfm_calc.screening.readers.record import Broken, BrokenFile, RecordFile, plain
 from atomfm_calc.screening.readers.single import SingleFile

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from atomfm_calc.screening.packages import require
+from atomfm_calc.packages import require
 from atomfm_calc.screening.sinks.sink import Sink
 
 

@@ -26,7 +26,8 @@ def _rewrite(
 ) -> None:
     """Write the file again with other header entries (None: removed) or tensors."""
     state = load_file(path)
-    content = {"format": "atomfm-model", "format_version": weights.FORMAT_VERSION, **read_file(path)[0]}
+    header_now = {"format": "atomfm-model", "format_version": weights.FORMAT_VERSION}
+    content = header_now | dict(read_file(path)[0])
     content = {k: v for k, v in (content | (header or {})).items() if v is not None}
     state = {k: v for k, v in (state | tensors).items() if k != drop}
     save_file(state, path, metadata={"atomfm": json.dumps(content)})

@@ -12,9 +12,9 @@ from ase.build import bulk
 
 from atomfm_calc.cli import main
 from atomfm_calc.errors import DataError, SetupError
+from atomfm_calc.packages import require
 from atomfm_calc.screening.drawing import element_place, structure_svg
 from atomfm_calc.screening.drive import run_campaign
-from atomfm_calc.screening.packages import require
 from atomfm_calc.screening.plan import measure, project
 from atomfm_calc.screening.progress import Progress
 from atomfm_calc.screening.report import write_report
@@ -102,6 +102,6 @@ def test_the_command_screens_a_file_and_goes_on(model: Path, tmp_path: Path, cap
 
 
 def test_a_missing_package_is_told_with_the_command_that_installs_it(monkeypatch) -> None:
-    monkeypatch.setattr("atomfm_calc.screening.packages.find_spec", lambda name: None)
+    monkeypatch.setattr("atomfm_calc.packages.find_spec", lambda name: None)
     with pytest.raises(SetupError, match=r'pip install "atomfm\[mpi\]"'):
         require("mpi4py")
