@@ -51,7 +51,7 @@ def read_data(found: FoundRecipe, folder: Path | None) -> RecipeData:
     """
     recipe, place = found.recipe, data_folder(found, folder)
     missing = missing_files(found, place)
-    if folder is not None and missing:
+    if folder is not None and missing and found.own_path is None:
         raise DataError(
             f"{folder} lacks {listing(missing)}; `python -m downstream prepare {recipe.name}` "
             "says how to get them"
@@ -64,6 +64,11 @@ def read_data(found: FoundRecipe, folder: Path | None) -> RecipeData:
         else:
             folds = make_folds(samples, recipe.split)
         return _data(samples, folds, recipe.title, is_stand_in=False)
+    if found.own_path is not None:
+        raise DataError(
+            f"there is no file or folder {place}; set own.path in the recipe.yaml of "
+            f"{recipe.name}, or give --data"
+        )
     if found.read_stand_in is None:
         raise DataError(f"{recipe.name} has no stand-in, and {place} lacks {listing(missing)}")
     logger.info("%s: the public files are not in %s; using the stand-in", recipe.name, place)

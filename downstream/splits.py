@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError, listing, lookup
-from atomfm_calc.sample import Sample
+from atomfm_calc.sample import Sample, composition_key
 from downstream.recipe import Split
 from training.datasets.splits import split_by_group
 
@@ -108,8 +108,13 @@ def choose(samples: Sequence[Sample], fold: Fold, split: Split, size: int, seed:
 
 def _by_key(samples: Sequence[Sample], split: Split) -> tuple[Fold, ...]:
     fractions = {"train": 1.0 - split.test_fraction, "test": split.test_fraction}
-    members = split_by_group(samples, fractions, split.seed)
-    return (_fold(f"by {split.by}", samples, members["test"]),)
+    test = split_by_group(samples, fractions, split.seed)["test"]
+    if not 0 < len(test) < len(samples):  # of few keys, chance may leave none on one side
+        keys = [sample.group or composition_key(sample) for sample in samples]
+        names = sorted(set(keys))
+        held_out = names[split.seed % len(names)]
+        test = [place for place, key in enumerate(keys) if key == held_out]
+    return (_fold(f"by {split.by}", samples, test),)
 
 
 def _by_composition(samples: Sequence[Sample], split: Split) -> tuple[Fold, ...]:

@@ -67,3 +67,10 @@ def test_too_few_structures_are_told_with_their_number() -> None:
     (fold,) = make_folds(SAMPLES[:10], split)
     with pytest.raises(DataError, match="has 8 structures to train on, of which 3 are asked for"):
         choose(SAMPLES[:10], fold, split, 3, seed=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_of_two_compositions_one_is_held_out(seed: int) -> None:
+    samples = [dimer(number, partner=(7, 8)[number % 2]) for number in range(12)]
+    (fold,) = make_folds(samples, Split(by="composition", seed=seed))
+    assert len(fold.train) == len(fold.test) == 6
