@@ -18,6 +18,7 @@ from training.config import DataConfig, DurationConfig, FitConfig, PretrainConfi
 from training.datasets import DATASETS
 from training.evaluate import evaluate_run, load_average
 from training.export import CardText, export
+from training.hpo.campaign import CampaignConfig
 from training.pretrain import alone_config, pretrain
 from training.start import start_model
 
@@ -109,9 +110,10 @@ def test_starting_from_a_run_keeps_its_heads_and_adds_new_ones(config: PretrainC
     assert torch.equal(model.backbone.embedding.weight, old.backbone.embedding.weight)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("**/*.yaml")), ids=lambda path: path.name)
 def test_the_configurations_of_the_project_can_be_read(path: Path) -> None:
-    kind = {"pretrain": PretrainConfig, "cards": CardText}[path.parent.name]
-    loaded = load_config(kind, path)
-    if isinstance(loaded, PretrainConfig):
-        assert set(loaded.heads) <= set(DATASETS)
+    kinds = {"pretrain": PretrainConfig, "cards": CardText, "hpo": CampaignConfig}
+    loaded = load_config(kinds[path.relative_to(CONFIGS).parts[0]], path)
+    run = loaded.trial if isinstance(loaded, CampaignConfig) else loaded
+    if isinstance(run, PretrainConfig):
+        assert set(run.heads) <= set(DATASETS)
