@@ -20,13 +20,11 @@ from atomfm_calc.kernels import find_kernel
 from atomfm_calc.kernels.scatter import gather, sum_to_rows
 from atomfm_calc.models.backbone import Backbone, NearEdges, near_edges
 from atomfm_calc.models.family_sizes import PnaeqConfig
-from atomfm_calc.models.painn import AtomFeatures, Update
+from atomfm_calc.models.painn import FRESH_FILTER_SCALE, AtomFeatures, Update
 from atomfm_calc.models.radial import bessel_basis, cosine_cutoff
 
 N_AGGREGATORS = 4
 N_SCALERS = 3
-FRESH_FILTER_SCALE = 0.2
-"""Factor on the first filter weights, about one over the root of the number of neighbors."""
 
 
 def aggregate(messages: Tensor, weights: Tensor, center: Tensor, n_atoms: int) -> Tensor:

@@ -16,10 +16,7 @@ from torch_geometric.nn.models.schnet import GaussianSmearing, InteractionBlock
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.models.backbone import Backbone, near_edges
 from atomfm_calc.models.family_sizes import SchnetConfig
-from atomfm_calc.models.painn import AtomFeatures
-
-FRESH_FILTER_SCALE = 0.2
-"""Factor on the last filter weights, about one over the root of the number of neighbors."""
+from atomfm_calc.models.painn import FRESH_FILTER_SCALE, AtomFeatures
 
 
 class Schnet(Backbone):

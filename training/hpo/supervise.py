@@ -23,6 +23,7 @@ from training.config import DurationConfig, PretrainConfig
 from training.engine.interruption import RESUME_ME
 from training.engine.logs import METRICS_FILE
 from training.hpo.campaign import CampaignConfig, score
+from training.jobs.campaign import CAMPAIGN_FILE
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,6 @@ the campaign, to go on when that goes on."""
 SCORED: tuple[Status, ...] = ("finished", "stopped")
 """Trials that have a score; the others are failures that the search learns from."""
 
-CAMPAIGN_FILE = "campaign.yaml"
 CONFIG_FILE = "config.yaml"
 RESULT_FILE = "result.json"
 LOG_FILE = "log.txt"
