@@ -257,7 +257,7 @@ class PretrainConfig:
     fit: FitConfig
     """The trainer's part."""
     architecture: Architecture = field(default_factory=Architecture)
-    """The network; ignored with `start_from`."""
+    """The network; with `start_from` only its `painn.norm_offset` counts, which has no weights."""
     start_from: Path | None = None
     """Model folder or checkpoint to begin with; missing heads are added, others dropped."""
     data: DataConfig = field(default_factory=DataConfig)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -30,6 +31,8 @@ def start_model(config: PretrainConfig) -> tuple[FoundationModel, tuple[str, ...
         if config.start_from is None:
             return FoundationModel(config.architecture, config.heads, config.kernel), config.heads
         architecture, names, state = read_start(config.start_from)
+        offset = config.architecture.painn.norm_offset
+        architecture = replace(architecture, painn=replace(architecture.painn, norm_offset=offset))
         kept = [name for name in names if name in config.heads]
         fresh = tuple(name for name in config.heads if name not in kept)
         # heads stand in the order of the configuration, which is that of head indices

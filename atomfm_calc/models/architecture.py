@@ -8,13 +8,16 @@ from typing import Literal, cast
 from pydantic.dataclasses import dataclass
 
 from atomfm_calc.config import CONFIG
-from atomfm_calc.errors import ConfigError, lookup
+from atomfm_calc.errors import lookup
 from atomfm_calc.models.family_sizes import (
+    SMOOTH_NORM_OFFSET,
+    Conditioning,
     DimenetConfig,
     EgnnConfig,
     MaceConfig,
     PnaeqConfig,
     SchnetConfig,
+    check_sizes,
 )
 
 
@@ -30,15 +33,14 @@ class PainnConfig:
     """Radial basis functions."""
     cutoff: float = 5.0
     """Å"""
-    conditioning: Literal["none", "charge_multiplicity"] = "charge_multiplicity"
+    conditioning: Conditioning = "charge_multiplicity"
     """What besides the structure the features depend on."""
+    norm_offset: float = SMOOTH_NORM_OFFSET
+    """Added to squared lengths of vectors before the root. Where vectors vanish by symmetry a small
+    one makes a kink in the energy: stiffness and phonons of crystals are then wrong."""
 
     def __post_init__(self) -> None:
-        for name in ("n_features", "n_layers", "n_radial"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not self.cutoff > 0.0:
-            raise ConfigError(f"cutoff is {self.cutoff} Å; it must be above 0")
+        check_sizes(self, {})
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
@@ -69,13 +71,7 @@ class HydraPainnConfig:
     """Atoms that each atom sends messages to, the nearest ones; None: all within the cutoff."""
 
     def __post_init__(self) -> None:
-        for name in ("n_features", "n_layers", "n_radial"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not self.cutoff > 0.0:
-            raise ConfigError(f"cutoff is {self.cutoff} Å; it must be above 0")
-        if self.max_neighbors is not None and self.max_neighbors < 1:
-            raise ConfigError(f"max_neighbors is {self.max_neighbors}; it must be at least 1")
+        check_sizes(self, {})
 
 
 Sizes = (

@@ -33,6 +33,8 @@ class Prediction(NamedTuple):
     """[S, 3, 3] eV/Å³"""
     properties: Mapping[str, Tensor] | None = None
     """Learned values by property head, as `FoundationModel.properties` gives them"""
+    descriptors: Tensor | None = None
+    """What the head read, see `FoundationModel.descriptors`; None for several heads together"""
 
 
 def predict(
@@ -79,7 +81,7 @@ def derive(
     if not {"forces", "stress"} & set(want):
         with torch.set_grad_enabled(differentiable):
             energy = energy_of(graph)
-        return Prediction(energy.structures, energy.atoms, None, None)
+        return _as_prediction(energy, (), graph, want)
     with torch.enable_grad():
         moved, variables = _with_variables(graph, want)
         energy = energy_of(moved)
@@ -114,10 +116,7 @@ def predict_heads(
     if not {"forces", "stress"} & set(want):
         with torch.no_grad():
             energies = model.energies(graph, heads)
-        return {
-            name: Prediction(energy.structures, energy.atoms, None, None)
-            for name, energy in energies.items()
-        }
+        return {name: _as_prediction(energy, (), graph, want) for name, energy in energies.items()}
     with torch.enable_grad():
         return _derive_heads(model, graph, tuple(dict.fromkeys(heads)), want)
 
@@ -146,7 +145,8 @@ def _derive_heads(
             descriptors, inputs, slope, retain_graph=head != heads[-1], materialize_grads=True
         )
         gradients = [part + rest for part, rest in zip(through_network, common, strict=True)]
-        result[head] = _detached(_as_prediction(energy, gradients, graph, want))
+        read = energy._replace(descriptors=descriptors)
+        result[head] = _detached(_as_prediction(read, gradients, graph, want))
     return result
 
 
@@ -183,7 +183,7 @@ def _with_variables(
 def _as_prediction(
     energy: Energy, gradients: Sequence[Tensor], graph: AtomicGraph, want: Sequence[str]
 ) -> Prediction:
-    """Forces and stress from the gradients by positions and, if wanted, strain."""
+    """Forces and stress, if wanted, from the gradients by positions and strain."""
     stress = None
     if "stress" in want:
         periodic = graph.pbc.all(dim=1)
@@ -191,7 +191,9 @@ def _as_prediction(
         stress = gradients[1] / volume[:, None, None]
         stress = torch.where(periodic[:, None, None], stress, torch.full_like(stress, torch.nan))
     forces = -gradients[0] if "forces" in want else None
-    return Prediction(energy.structures, energy.atoms, forces, stress)
+    return Prediction(
+        energy.structures, energy.atoms, forces, stress, descriptors=energy.descriptors
+    )
 
 
 def _detached(prediction: Prediction) -> Prediction:
@@ -203,6 +205,7 @@ def _detached(prediction: Prediction) -> Prediction:
         atom_energies=detach(prediction.atom_energies),
         forces=detach(prediction.forces),
         stress=detach(prediction.stress),
+        descriptors=detach(prediction.descriptors),
     )
 
 

@@ -40,6 +40,8 @@ class Energy(NamedTuple):
     """[S] eV, float64"""
     atoms: Tensor | None
     """[N] eV, float64, adding up to `structures`; None if the model has no atom energies"""
+    descriptors: Tensor | None = None
+    """What `FoundationModel.descriptors` gave; None for several heads together"""
 
 
 EnergyFunction = Callable[[AtomicGraph], Energy]
@@ -181,8 +183,9 @@ class FoundationModel(nn.Module):
         """Energies according to several heads, by name, from one backbone pass."""
         names = tuple(dict.fromkeys(heads))
         self._members(names)  # an unknown name is told before anything is computed
-        repulsion = self.repulsion_energies(graph)
-        return self.read(self.descriptors(graph), graph, names, repulsion)
+        repulsion, descriptors = self.repulsion_energies(graph), self.descriptors(graph)
+        found = self.read(descriptors, graph, names, repulsion)
+        return {name: energy._replace(descriptors=descriptors) for name, energy in found.items()}
 
     def descriptors(self, graph: AtomicGraph) -> Tensor:
         """What energy heads read: features of atoms [N, F], or pooled ones [S, F]."""

@@ -43,6 +43,17 @@ class EnergyHead(nn.Module):
             setattr(self, name, value.to(getattr(self, name).device))
         return self
 
+    @property
+    def last_width(self) -> int:
+        """How many numbers the last layer reads."""
+        return int(self.network[-1].in_features)  # type: ignore[arg-type]
+
+    def last_hidden(self, features: Tensor) -> Tensor:
+        """What the last layer reads of features [N, F]: [N, W]."""
+        with dense_layers(self):
+            hidden: Tensor = self.network[:-1](features)
+        return hidden
+
     def forward(self, scalars: Tensor, atomic_numbers: Tensor) -> Tensor:
         """Features [N, F] and elements [N] -> atom energies [N] eV, float64."""
         with dense_layers(self):

@@ -24,10 +24,6 @@ from atomfm_calc.models.precision import dense_dtype, dense_layers
 from atomfm_calc.models.radial import weighted_basis
 from atomfm_calc.sample import MAX_ATOMIC_NUMBER
 
-NORM_OFFSET = 1e-8
-"""Added to squared vector lengths, so that the gradient of the length exists at zero."""
-
-
 FRESH_FILTER_SCALE = 0.2
 """Factor on the first filter weights, about one over the root of the number of neighbors."""
 
@@ -122,10 +118,11 @@ def _filters(distances: Tensor, weight: Tensor, cutoff: float) -> Tensor:
 class Update(nn.Module):
     """Figure 2c: scalars and vectors of one atom act on each other (eqs. 9 and 10)."""
 
-    def __init__(self, n_features: int, kernel: Kernel) -> None:
+    def __init__(self, n_features: int, norm_offset: float, kernel: Kernel) -> None:
         """`kernel` is an entry of `KERNELS`: how it is computed, never what."""
         super().__init__()
         self.kernel = kernel
+        self.norm_offset = norm_offset
         self.mix = nn.Linear(n_features, 2 * n_features, bias=False)
         self.gates = nn.Sequential(
             nn.Linear(2 * n_features, n_features), nn.SiLU(), nn.Linear(n_features, 3 * n_features)
@@ -143,7 +140,7 @@ class Update(nn.Module):
             hidden_bias=hidden.bias,
             gates=last.weight,
             gates_bias=last.bias,
-            offset=NORM_OFFSET,
+            offset=self.norm_offset,
         )
         return self.kernel.update(scalars, vectors, weights, self.plain)
 
@@ -152,7 +149,7 @@ class Update(nn.Module):
         with dense_layers(self):
             mixed = self.mix(vectors)
         mixed_u, mixed_v = mixed.to(vectors.dtype).chunk(2, dim=-1)  # U v and V v, [N, 3, F] each
-        length = torch.sqrt((mixed_v * mixed_v).sum(dim=1) + NORM_OFFSET)  # [N, F]
+        length = torch.sqrt((mixed_v * mixed_v).sum(dim=1) + self.norm_offset)  # [N, F]
         with dense_layers(self):
             gates = self.gates(torch.cat([scalars, length], dim=1))
         gate_vv, gate_sv, gate_ss = gates.to(scalars.dtype).chunk(3, dim=1)
@@ -185,7 +182,7 @@ class Painn(nn.Module):
             for _ in range(config.n_layers)
         )
         self.update_blocks = nn.ModuleList(
-            Update(config.n_features, kernel) for _ in range(config.n_layers)
+            Update(config.n_features, config.norm_offset, kernel) for _ in range(config.n_layers)
         )
 
     @property

@@ -110,7 +110,7 @@ class Pnaeq(Backbone):
             for _ in range(config.n_layers)
         )
         self.update_blocks = nn.ModuleList(
-            Update(config.n_features, plain) for _ in range(config.n_layers)
+            Update(config.n_features, config.norm_offset, plain) for _ in range(config.n_layers)
         )
 
     @property

@@ -27,7 +27,7 @@ from atomfm_calc.models.property_heads import PropertyHeadConfig
 
 FORMAT = "atomfm-model"
 HEADER_KEY = "atomfm"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 WEIGHTS_FILE = "model.safetensors"
 """Name of the file inside a model folder."""
 
@@ -40,7 +40,19 @@ def _without_property_heads(header: Header, state: State) -> tuple[Header, State
     return {**header, "property_heads": {}}, state
 
 
-UPGRADES: dict[int, Callable[[Header, State], tuple[Header, State]]] = {1: _without_property_heads}
+def _with_norm_offset(header: Header, state: State) -> tuple[Header, State]:
+    """Version 2 had one fixed offset in the lengths of vectors."""
+    architecture = header["architecture"]
+    sections = {
+        name: {**architecture.get(name, {}), "norm_offset": 1e-8} for name in ("painn", "pnaeq")
+    }
+    return {**header, "architecture": {**architecture, **sections}}, state
+
+
+UPGRADES: dict[int, Callable[[Header, State], tuple[Header, State]]] = {
+    1: _without_property_heads,
+    2: _with_norm_offset,
+}
 """From version n to n + 1: header and tensors -> header and tensors."""
 
 

@@ -26,7 +26,7 @@ CHECKPOINT_FILE = "checkpoint.safetensors"
 """The latest checkpoint of a run folder."""
 BEST_FILE = "best.safetensors"
 """The checkpoint with the smallest validation errors."""
-FORMAT = "atomfm-checkpoint-2"
+FORMAT = "atomfm-checkpoint-3"
 GROUPS = ("model", "average", "optimizer")
 
 

@@ -19,7 +19,7 @@ N_ATOMS, N_FEATURES = 230, 6
 def _block(kernel: str, dtype: torch.dtype = torch.float64) -> Update:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2)
-        return Update(N_FEATURES, KERNELS[kernel]).to(dtype).requires_grad_(False)
+        return Update(N_FEATURES, 1e-8, KERNELS[kernel]).to(dtype).requires_grad_(False)
 
 
 def _features(dtype: torch.dtype = torch.float64, n_atoms: int = N_ATOMS) -> list[Tensor]:

@@ -69,7 +69,7 @@ def test_the_digest_is_that_of_the_file_and_the_kernel_is_chosen_at_loading(path
     [
         ({"format": "somebody-else"}, "format is 'somebody-else', not 'atomfm-model'"),
         ({"format": None}, "format is None"),
-        ({"format_version": 99}, "format version 99; this atomfm reads up to 2. Upgrade"),
+        ({"format_version": 99}, "format version 99; this atomfm reads up to 3. Upgrade"),
         ({"format_version": "one"}, "the header is incomplete"),
         ({"heads": None}, "the header is incomplete"),
         ({"architecture": {"backbone": "painn", "deep": True}}, "unknown key 'deep'"),
@@ -139,3 +139,14 @@ def test_an_older_file_goes_through_every_upgrade(
 
 def test_there_is_one_upgrade_for_every_older_version() -> None:
     assert sorted(weights.UPGRADES) == list(range(1, weights.FORMAT_VERSION))
+
+
+def test_a_file_without_an_offset_keeps_the_sharp_norm_it_was_trained_with(path: Path) -> None:
+    header = dict(read_file(path)[0])
+    architecture = {
+        name: dict(section) if isinstance(section, dict) else section
+        for name, section in header["architecture"].items()
+    }
+    del architecture["painn"]["norm_offset"]
+    _rewrite(path, header={"architecture": architecture, "format_version": 2})
+    assert load_weights(path).architecture.painn.norm_offset == 1e-8

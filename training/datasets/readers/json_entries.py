@@ -102,6 +102,7 @@ def _names_of_table(path: Path) -> tuple[list[Any], list[str]]:
         raise DataError('there are no lists "index" and "columns" before the rows in "data"')
     return found["index"], found["columns"]
 
+
 def read_nested_entries(path: Path) -> Iterator[NestedEntry]:
     """Entries of `{outer: {inner: {...}}}`, in the file's order; one group is in memory at a time.
 
