@@ -55,7 +55,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "vesin": ("atomfm_calc/neighbors.py",),
     "numba": ("atomfm_calc/kernels/cpu_loops.py",),
     "triton": ("atomfm_calc/kernels/cuda_programs.py", "tests/"),
-    "matscipy": ("atomfm_calc/workflows/elastic.py", "tests/"),
+    "matscipy": ("atomfm_calc/workflows/elastic.py", "tests/", "tutorials/"),
     "phonopy": ("atomfm_calc/workflows/phonons.py",),
     "torch_sim": (
         "atomfm_calc/calculators/torchsim.py", "tests/", "benchmarks/adapters/torchsim.py",
@@ -98,7 +98,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "rdkit": ("training/collection/generators/",),
     "matplotlib": (
         "atomfm_calc/cli/", "training/hpo/", "training/scaling/", "downstream/plots.py",
-        "tutorials/", "benchmarks/", "docs/",
+        "tutorials/", "benchmarks/", "docs/", "tests/tutorials/",
     ),
     "typer": ("atomfm_calc/cli/", "training/", "downstream/", "tests/"),
     "ase.Atoms": (
