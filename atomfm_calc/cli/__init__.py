@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from atomfm_calc import __version__
 from atomfm_calc.cli.doctor import doctor
+from atomfm_calc.cli.exit_status import EXIT_STATUS_HELP, status_of
 from atomfm_calc.cli.models import models_app
+from atomfm_calc.cli.options import with_options
 from atomfm_calc.cli.predict import predict
 from atomfm_calc.cli.run import run_app
 from atomfm_calc.cli.screen import screen_app
@@ -20,12 +25,12 @@ app = typer.Typer(
     name="atomfm",
     help="Pretrained multi-head graph foundation models for atoms.",
     no_args_is_help=True,
-    add_completion=False,
+    epilog=EXIT_STATUS_HELP,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # importing rich takes longer than all else that `--help` needs
 )
 app.add_typer(models_app, name="models")
-app.command()(predict)
+app.command()(with_options(predict))
 app.add_typer(run_app, name="run")
 app.add_typer(screen_app, name="screen")
 app.command()(doctor)
@@ -67,23 +72,29 @@ def commands() -> dict[str, set[str]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; a user's error is one message on stderr and exit status 1."""
+    """Run the command line; an error is one message on stderr and an `ExitStatus`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given  # anywhere on the line
     given = [argument for argument in given if argument != "--debug"]
     try:
-        app(args=given, prog_name="atomfm")
+        with _sigterm_as_interrupt():
+            app(args=given, prog_name="atomfm")
     except Exception as error:
-        if debug or not _is_expected(error):
+        status = status_of(error)
+        if debug or status is None:
             raise
         typer.echo(f"Error: {error}", err=True)
-        sys.exit(1)
+        sys.exit(status)
 
 
-def _is_expected(error: Exception) -> bool:
-    """Whether the message alone tells the user what to do."""
-    from ase.calculators.calculator import CalculatorError, PropertyNotImplementedError
-
-    from atomfm_calc.errors import AtomFMError
-
-    return isinstance(error, (AtomFMError, CalculatorError, PropertyNotImplementedError, OSError))
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """What a scheduler sends before it kills does the same as Ctrl-C: files are closed."""
+    if threading.current_thread() is not threading.main_thread():  # others cannot listen
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

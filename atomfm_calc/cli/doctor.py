@@ -6,43 +6,42 @@ import platform
 import re
 import time
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import Any
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from atomfm_calc.cli.exit_status import ExitStatus
+from atomfm_calc.cli.options import JsonOption
+from atomfm_calc.cli.output import print_json
 
 CORE = ("torch", "ase", "numpy", "numba", "vesin", "safetensors", "pydantic")
 REQUIREMENT = re.compile(r"^(?P<package>[\w.-]+)[^;]*;.*extra == ['\"](?P<extra>[\w-]+)['\"]")
 """One line of the package's metadata that belongs to an extra."""
 
 
-def doctor() -> None:
+def doctor(json: JsonOption = False) -> None:
     """Report versions, devices, extras and models; exit status 1 if a model is damaged."""
-    from rich.console import Console
+    content: dict[str, Any] = {"versions": _versions(), "extras": extras(), "models": _models()}
+    if json:
+        print_json(content)
+    else:
+        _show(content)
+    if not all(found["intact"] for found in content["models"].values()):
+        raise typer.Exit(ExitStatus.FAILED)
 
-    console = Console()
-    _report_versions(console)
-    _report_extras(console)
-    if not _report_models(console):
-        raise typer.Exit(1)
 
-
-def _report_versions(console: Console) -> None:
+def _versions() -> dict[str, str]:
     import torch
-    from rich.table import Table
 
     from atomfm_calc import __version__
 
-    table = Table("package", "version")
-    table.add_row("atomfm", __version__)
-    table.add_row("python", platform.python_version())
-    for name in CORE:
-        table.add_row(name, metadata.version(name))
-    table.add_row("CPU threads of torch", str(torch.get_num_threads()))
-    table.add_row("CUDA devices", str(torch.cuda.device_count()))
-    console.print(table)
+    return {
+        "atomfm": __version__,
+        "python": platform.python_version(),
+        **{name: metadata.version(name) for name in CORE},
+        "CPU threads of torch": str(torch.get_num_threads()),
+        "CUDA devices": str(torch.cuda.device_count()),
+    }
 
 
 def extras() -> dict[str, dict[str, str | None]]:
@@ -67,44 +66,18 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _report_extras(console: Console) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    found = extras()
-    if not found:
-        console.print("atomfm is not installed as a package, so its extras are not known.")
-        return
-    table = Table("extra", "packages", "to install")
-    for extra, packages in found.items():
-        missing = [package for package, version in packages.items() if version is None]
-        state = ", ".join(
-            f"{package} {version or 'missing'}" for package, version in packages.items()
-        )
-        command = f"pip install 'atomfm[{extra}]'" if missing else ""
-        table.add_row(extra, state, escape(command))
-    console.print(table)
-
-
-def _report_models(console: Console) -> bool:
-    """Verify every shipped model and compute silicon or water with it; False if one fails."""
-    from rich.table import Table
-
+def _models() -> dict[str, dict[str, Any]]:
+    """What happens when each shipped model is verified and computes silicon or water."""
     from atomfm_calc.errors import AtomFMError
     from atomfm_calc.registry.catalog import list_models
 
-    intact = True
-    table = Table("model", "state")
+    found: dict[str, dict[str, Any]] = {}
     for name in list_models():
         try:
-            state = _try_model(name)
+            found[name] = {"intact": True, "state": _try_model(name)}
         except AtomFMError as error:
-            state, intact = str(error), False
-        table.add_row(name, state)
-    if table.row_count == 0:
-        table.add_row("none", "no model ships with this installation")
-    console.print(table)
-    return intact
+            found[name] = {"intact": False, "state": str(error)}
+    return found
 
 
 def _try_model(name: str) -> str:
@@ -120,3 +93,32 @@ def _try_model(name: str) -> str:
     atoms.rattle(0.01)
     calc.get_forces(atoms)
     return f"intact; {len(atoms)} atoms in {1e3 * (time.perf_counter() - start):.0f} ms"
+
+
+def _show(content: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console()
+    versions = Table("package", "version")
+    for name, version in content["versions"].items():
+        versions.add_row(name, version)
+    console.print(versions)
+    needed = Table("extra", "packages", "to install")
+    for extra, packages in content["extras"].items():
+        missing = [package for package, version in packages.items() if version is None]
+        state = ", ".join(
+            f"{package} {version or 'missing'}" for package, version in packages.items()
+        )
+        needed.add_row(extra, state, escape(f"pip install 'atomfm[{extra}]'") if missing else "")
+    if content["extras"]:
+        console.print(needed)
+    else:
+        console.print("atomfm is not installed as a package, so its extras are not known.")
+    models = Table("model", "state")
+    for name, found in content["models"].items():
+        models.add_row(name, escape(found["state"]))
+    if not content["models"]:
+        models.add_row("none", "no model ships with this installation")
+    console.print(models)

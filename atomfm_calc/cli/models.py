@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from atomfm_calc.cli.options import DEFAULT_MODEL, ModelOption, StructureFile, read_structures
+from atomfm_calc.cli.options import (
+    DEFAULT_MODEL,
+    JsonOption,
+    ModelOption,
+    StructureFile,
+    read_structures,
+)
+from atomfm_calc.cli.output import print_json
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -20,36 +27,59 @@ NameArgument = Annotated[str, typer.Argument(help="Shipped name or model folder.
 
 
 @models_app.command("list")
-def list_command() -> None:
+def list_command(json: JsonOption = False) -> None:
     """List the models that ship with the package."""
     from rich.console import Console
     from rich.table import Table
 
     from atomfm_calc.registry.catalog import list_models
 
+    if json:
+        print_json([_summary(name, card) for name, card in list_models().items()])
+        return
     table = Table("model", "heads", "default head", "licence", "title")
     for name, card in list_models().items():
         table.add_row(name, str(len(card.heads)), card.default_head, card.licence, card.title)
     Console().print(table)
 
 
+def _summary(name: str, card: ModelCard) -> dict[str, Any]:
+    return {
+        "model": name,
+        "title": card.title,
+        "licence": card.licence,
+        "default_head": card.default_head,
+        "heads": list(card.heads),
+        "properties": list(card.properties),
+        "weights_sha256": card.weights_sha256,
+    }
+
+
 @models_app.command()
 def show(
     name: NameArgument = DEFAULT_MODEL,
     head: Annotated[str | None, typer.Option("--head", help="All about one head.")] = None,
+    json: JsonOption = False,
 ) -> None:
     """Describe a model and its heads."""
-    from rich.console import Console
-    from rich.table import Table
-
+    from atomfm_calc.config import config_to_dict
     from atomfm_calc.registry.card import load_card
     from atomfm_calc.registry.catalog import find_model
 
     card = load_card(find_model(name))
-    console = Console()
-    if head is not None:
+    if json:
+        print_json(config_to_dict(card if head is None else card.head(head)))
+    elif head is not None:
         _show_head(head, card.head(head))
-        return
+    else:
+        _show_model(card)
+
+
+def _show_model(card: ModelCard) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
     console.print(f"[bold]{card.label}[/bold] – {card.title} ({card.licence})")
     console.print(card.description)
     if card.properties:
@@ -88,27 +118,26 @@ def _show_properties(card: ModelCard) -> None:
 @models_app.command()
 def verify(
     name: Annotated[str | None, typer.Argument(help="Model; all shipped ones if left out.")] = None,
+    json: JsonOption = False,
 ) -> None:
     """Check the weights against the SHA-256 on the card, and load them."""
-    from rich.console import Console
-
     from atomfm_calc.registry.catalog import list_models, load_model
 
-    names = list_models() if name is None else [name]
-    for one in names:
-        loaded = load_model(one)
-        Console().print(f"{loaded.card.label}: intact, {len(loaded.card.heads)} heads")
+    cards = [load_model(one).card for one in (list_models() if name is None else [name])]
+    if json:
+        print_json([_summary(card.label, card) | {"intact": True} for card in cards])
+        return
+    for card in cards:
+        typer.echo(f"{card.label}: intact, {len(card.heads)} heads")
 
 
 @models_app.command()
 def advise(
     file: StructureFile,
     model: ModelOption = DEFAULT_MODEL,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    json: JsonOption = False,
 ) -> None:
     """Rank the heads of a model for each structure of FILE, with reasons from their cards."""
-    import json
-
     from atomfm_calc.config import config_to_dict
     from atomfm_calc.convert import sample_from_atoms
     from atomfm_calc.models.gate import GATE_FILE, load_gate
@@ -126,12 +155,12 @@ def advise(
         check_sample(sample)
         ranked = ask(card, sample, weights_for_advice(card, gate, sample))
         answers.append((atoms.get_chemical_formula(), ranked))
-    if as_json:
+    if json:
         content = [
             {"formula": formula, "heads": [config_to_dict(advice) for advice in ranked]}
             for formula, ranked in answers
         ]
-        typer.echo(json.dumps({"model": card.label, "structures": content}, indent=1))
+        print_json({"model": card.label, "structures": content})
         return
     for index, (formula, ranked) in enumerate(answers):
         _show_advice(f"{index}: {formula}", ranked)
@@ -182,6 +211,7 @@ def import_hydragnn_command(
     neighbors: Annotated[
         str, typer.Option("--neighbors", help="all, or hydragnn: the nearest 20 of each sender.")
     ] = "all",
+    json: JsonOption = False,
 ) -> None:
     """Turn a checkpoint of HydraGNN's PaiNN into a model folder; runs no code from it."""
     from rich.console import Console
@@ -197,6 +227,9 @@ def import_hydragnn_command(
         neighbors=cast("Literal['all', 'hydragnn']", neighbors),
     )
     made = import_hydragnn(run, out, choices)
+    if json:
+        print_json(_summary(str(out), made) | {"measured": made.measured})
+        return
     console = Console()
     console.print(f"[bold]{made.label}[/bold] in {out}: heads {', '.join(made.heads)}")
     console.print(made.description)

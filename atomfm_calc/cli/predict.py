@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from atomfm_calc.cli.options import (
-    DEFAULT_MODEL,
-    ChargeOption,
-    DeviceOption,
-    DtypeOption,
-    ModelOption,
-    MultiplicityOption,
-    PrecisionOption,
+    CalculatorOptions,
+    DryRunOption,
+    JsonOption,
     StructureFile,
-    UnseenOption,
     read_structures,
-    settings_from_options,
 )
+from atomfm_calc.cli.output import print_json
+from atomfm_calc.cli.predict_plan import plan_prediction
 from atomfm_calc.cli.properties import predict_properties
 
 if TYPE_CHECKING:
@@ -30,17 +27,10 @@ if TYPE_CHECKING:
     from atomfm_calc.calculators.evaluator import StructureResult
 
 MAX_ROWS = 20
-"""Structures shown on the screen; the file named by --out gets all."""
+"""Structures shown on the screen; --json and the file named by --out get all."""
+UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="File for the results (.extxyz, .traj ...).")
-]
-HeadsOption = Annotated[
-    str | None,
-    typer.Option(
-        "--head",
-        "--heads",
-        help="Level of theory; all: a table of all heads; mixture: all, weighed by composition.",
-    ),
 ]
 PropertiesOption = Annotated[
     str | None,
@@ -50,50 +40,70 @@ PropertiesOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions(CalculatorOptions):
+    """Which model computes, and how; also all heads."""
+
+    head: Annotated[
+        str | None,
+        typer.Option(
+            "--head",
+            "--heads",
+            help="Level of theory; all: a table of all heads; mixture: all, by composition.",
+        ),
+    ] = None
+    """None: the default of the card."""
+
+
 def predict(
     file: StructureFile,
-    head: HeadsOption = None,
     properties: PropertiesOption = None,
     out: OutOption = None,
-    model: ModelOption = DEFAULT_MODEL,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "float32",
-    matmul_precision: PrecisionOption = "highest",
-    charge: ChargeOption = None,
-    multiplicity: MultiplicityOption = None,
-    allow_unseen_elements: UnseenOption = False,
+    json: JsonOption = False,
+    dry_run: DryRunOption = False,
+    *,
+    calculator: PredictOptions,
 ) -> None:
     """Energy, forces and stress of all structures of FILE; --head all compares the heads."""
-    from atomfm_calc.calculators.calculator import FoundationCalc
     from atomfm_calc.errors import DataError
 
     structures = read_structures(file)
     if out is not None and out.resolve() == file.resolve():
         raise DataError(f"--out {out} is the input file; name another one")
-    settings = settings_from_options(
-        None if head == "all" else head,
-        device,
-        dtype,
-        matmul_precision,
-        charge,
-        multiplicity,
-        allow_unseen_elements,
-    )
-    if properties is not None:
-        labeled = predict_properties(model, settings, structures, properties, MAX_ROWS)
-    elif head == "all":
-        labeled = _predict_all_heads(FoundationCalc.from_settings(model, settings), structures)
-    else:
-        labeled = _predict_one_head(FoundationCalc.from_settings(model, settings), structures)
+    if dry_run:
+        plan_prediction(calculator, structures, as_json=json)
+        return
+    labeled, content = _predict(calculator, structures, properties, as_json=json)
     if out is not None:
         import ase.io
 
         out.parent.mkdir(parents=True, exist_ok=True)
         ase.io.write(out, labeled)
-        typer.echo(f"wrote {len(labeled)} structures to {out}")
+        typer.echo(f"wrote {len(labeled)} structures to {out}", err=json)
+    if json:
+        print_json(content)
 
 
-def _predict_one_head(calc: FoundationCalc, structures: list[Atoms]) -> list[Atoms]:
+def _predict(
+    calculator: PredictOptions, structures: list[Atoms], properties: str | None, *, as_json: bool
+) -> tuple[list[Atoms], dict[str, Any]]:
+    """Structures with their results, and the same for JSON; printed unless `as_json`."""
+    max_rows = 0 if as_json else MAX_ROWS
+    if properties is not None:
+        return predict_properties(
+            calculator.model, calculator.settings(), structures, properties, max_rows
+        )
+    all_heads = calculator.head == "all"
+    calc = (replace(calculator, head=None) if all_heads else calculator).load()
+    compute = _predict_all_heads if all_heads else _predict_one_head
+    labeled, rows = compute(calc, structures, max_rows)
+    made_by = calc.fingerprint() | ({"head": "all"} if all_heads else {})
+    return labeled, {"made_by": made_by, "units": UNITS, "structures": rows}
+
+
+def _predict_one_head(
+    calc: FoundationCalc, structures: list[Atoms], max_rows: int
+) -> tuple[list[Atoms], list[dict[str, Any]]]:
     import numpy as np
     from rich.console import Console
     from rich.table import Table
@@ -109,10 +119,11 @@ def _predict_one_head(calc: FoundationCalc, structures: list[Atoms]) -> list[Ato
         disable=None,
     )
     table = Table("#", "formula", "energy (eV)", "per atom (eV)", "max force (eV/Å)", "p (GPa)")
-    labeled = []
+    labeled, rows = [], []
     for index, (atoms, result) in enumerate(zip(structures, results, strict=True)):
         labeled.append(_with_results(calc, atoms, result))
-        if index >= MAX_ROWS or result.forces is None:
+        rows.append(_row(atoms, result))
+        if index >= max_rows or result.forces is None:
             continue
         table.add_row(
             str(index),
@@ -122,9 +133,18 @@ def _predict_one_head(calc: FoundationCalc, structures: list[Atoms]) -> list[Ato
             f"{np.linalg.norm(result.forces, axis=1).max():.3f}",
             "–" if result.stress is None else f"{-np.trace(result.stress) / 3 / GPA:.2f}",
         )
-    Console().print(table)
-    _tell_of_more(len(structures))
-    return labeled
+    if max_rows:
+        Console().print(table)
+        _tell_of_more(len(structures))
+    return labeled, rows
+
+
+def _row(atoms: Atoms, result: StructureResult) -> dict[str, Any]:
+    """A structure in JSON; stress is the matrix."""
+    row: dict[str, Any] = {"formula": atoms.get_chemical_formula(), "energy": result.energy}
+    for name, value in (("forces", result.forces), ("stress", result.stress)):
+        row[name] = None if value is None else value.tolist()
+    return row
 
 
 def _with_results(calc: FoundationCalc, atoms: Atoms, result: StructureResult) -> Atoms:
@@ -144,14 +164,16 @@ def _with_results(calc: FoundationCalc, atoms: Atoms, result: StructureResult) -
     return labeled
 
 
-def _predict_all_heads(calc: FoundationCalc, structures: list[Atoms]) -> list[Atoms]:
+def _predict_all_heads(
+    calc: FoundationCalc, structures: list[Atoms], max_rows: int
+) -> tuple[list[Atoms], list[dict[str, Any]]]:
     from tqdm import tqdm
 
     from atomfm_calc.errors import StructureError
 
     labeled: list[Atoms] = []
+    rows: list[dict[str, Any]] = []
     shown: list[HeadComparison] = []
-    n_refused = 0
     comparisons = tqdm(
         calc.evaluate_heads_of_many(structures, forces=True),
         total=len(structures),
@@ -159,25 +181,47 @@ def _predict_all_heads(calc: FoundationCalc, structures: list[Atoms]) -> list[At
         disable=None,
     )
     for atoms, comparison in zip(structures, comparisons, strict=True):
-        n_refused += not comparison.heads
-        if len(shown) < MAX_ROWS:
+        if len(shown) < max(max_rows, 1):
             shown.append(comparison)
-        copied = atoms.copy()
-        copied.info["atomfm_model"] = calc.card.label
-        for head in comparison.heads:
-            copied.info[f"energy_{head}"] = comparison.energies[head]
-            if comparison.forces is not None:
-                copied.arrays[f"forces_{head}"] = comparison.forces[head]
-        labeled.append(copied)
+        rows.append(_comparison_row(atoms, comparison))
+        labeled.append(_with_heads(calc, atoms, comparison))
+    n_refused = sum(not row["heads"] for row in rows)
     if n_refused == len(structures):
         reasons = "; ".join(dict.fromkeys(shown[0].skipped.values()))
         raise StructureError(f"no head can compute any structure; the first: {reasons}")
-    for index, (atoms, comparison) in enumerate(zip(structures, shown, strict=False)):
-        print_comparison(calc, atoms, comparison, title=str(index))
-    _tell_of_more(len(structures))
-    if n_refused:
-        typer.echo(f"{n_refused} of {len(structures)} structures were refused by every head")
-    return labeled
+    if max_rows:
+        for index, (atoms, comparison) in enumerate(zip(structures, shown, strict=False)):
+            print_comparison(calc, atoms, comparison, title=str(index))
+        _tell_of_more(len(structures))
+        if n_refused:
+            typer.echo(f"{n_refused} of {len(structures)} structures were refused by every head")
+    return labeled, rows
+
+
+def _with_heads(calc: FoundationCalc, atoms: Atoms, comparison: HeadComparison) -> Atoms:
+    copied: Atoms = atoms.copy()
+    copied.info["atomfm_model"] = calc.card.label
+    for head in comparison.heads:
+        copied.info[f"energy_{head}"] = comparison.energies[head]
+        if comparison.forces is not None:
+            copied.arrays[f"forces_{head}"] = comparison.forces[head]
+    return copied
+
+
+def _comparison_row(atoms: Atoms, comparison: HeadComparison) -> dict[str, Any]:
+    """A structure in JSON, with what each head says and why others say nothing."""
+    weights, forces = comparison.weights or {}, comparison.forces or {}
+    heads = {
+        name: {
+            "energy": comparison.energies[name],
+            "energy_above_references": comparison.energies_above_references[name],
+            "weight": weights.get(name),
+            "forces": forces[name].tolist() if name in forces else None,
+        }
+        for name in comparison.heads
+    }
+    skipped = dict(comparison.skipped)
+    return {"formula": atoms.get_chemical_formula(), "heads": heads, "skipped": skipped}
 
 
 def print_comparison(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -18,40 +18,47 @@ if TYPE_CHECKING:
 
 def predict_properties(
     model: str, settings: CalculatorSettings, structures: list[Atoms], names: str, max_rows: int
-) -> list[Atoms]:
-    """Print one line per structure; return copies that carry the values.
+) -> tuple[list[Atoms], dict[str, Any]]:
+    """Print one line per structure; return copies that carry the values, and the values for JSON.
 
     Args:
         model: name or folder.
         settings: of the calculation.
         structures: are not changed.
         names: of properties, separated by commas, or "all".
-        max_rows: lines on the screen.
+        max_rows: lines on the screen; 0: nothing is printed.
     """
     from rich.console import Console
     from rich.table import Table
 
     from atomfm_calc.calculators.batch import predict_many
     from atomfm_calc.calculators.setup import prepare_model
+    from atomfm_calc.workflows.result import plain
 
     loaded = prepare_model(model, settings)
     wanted = names.split(",")
     results = predict_many(structures, loaded, settings, properties=wanted)
     shown = list(loaded.card.properties) if "all" in wanted else wanted
-    units = [loaded.card.property_info(name).unit for name in shown]
-    titles = [f"{name} ({unit})" for name, unit in zip(shown, units, strict=True)]
-    table = Table("#", "formula", *titles)
+    units = {name: loaded.card.property_info(name).unit for name in shown}
+    table = Table("#", "formula", *(f"{name} ({unit})" for name, unit in units.items()))
     for place, (atoms, result) in enumerate(zip(structures[:max_rows], results, strict=False)):
         cells = [_cell(result, name, loaded.card) for name in shown]
         table.add_row(str(place), atoms.get_chemical_formula(), *cells)
-    Console().print(table)
-    if len(structures) > max_rows:
-        typer.echo(f"... and {len(structures) - max_rows} more; --out FILE keeps all of them")
-    labels = loaded.card.label
-    return [
-        _labeled(atoms, result, shown, labels)
+    if max_rows:
+        Console().print(table)
+        if len(structures) > max_rows:
+            typer.echo(f"... and {len(structures) - max_rows} more; --out FILE keeps all of them")
+    label = loaded.card.label
+    rows = [
+        {"formula": atoms.get_chemical_formula(), "values": plain(result.values),
+         "probabilities": plain(result.probabilities)}
+        for atoms, result in zip(structures, results, strict=True)
+    ]  # fmt: skip
+    labeled = [
+        _labeled(atoms, result, shown, label)
         for atoms, result in zip(structures, results, strict=True)
     ]
+    return labeled, {"made_by": {"model": label}, "units": units, "structures": rows}
 
 
 def _cell(result: PropertyResult, name: str, card: ModelCard) -> str:

@@ -6,32 +6,16 @@ from typing import Annotated
 
 import typer
 
+from atomfm_calc.cli.exit_status import ExitStatus
 from atomfm_calc.cli.options import (
-    DEFAULT_MODEL,
-    ChargeOption,
-    DeviceOption,
-    DtypeOption,
-    HeadOption,
+    CalculatorOptions,
     IndexOption,
-    ModelOption,
-    MultiplicityOption,
-    OverwriteOption,
-    PrecisionOption,
+    ResumableOptions,
     StructureFile,
-    UnseenOption,
-    read_structures,
-    settings_from_options,
+    with_options,
 )
 from atomfm_calc.cli.run_crystals import elastic, eos, phonons, quasi_harmonic
-from atomfm_calc.cli.run_folder import (
-    TRAJECTORY,
-    FolderOption,
-    JsonOption,
-    ResumeOption,
-    finish,
-    load_calculator,
-    result_folder,
-)
+from atomfm_calc.cli.run_folder import TRAJECTORY, open_run
 from atomfm_calc.cli.run_molecules import adsorption, neb, surface, vibrations
 from atomfm_calc.cli.run_trajectories import diffusion, rdf
 
@@ -47,18 +31,9 @@ def relax(
         bool, typer.Option("--keep-symmetry", help="Keep the space group.")
     ] = False,
     index: IndexOption = -1,
-    out: FolderOption = None,
-    overwrite: OverwriteOption = False,
-    resume: ResumeOption = False,
-    json: JsonOption = False,
-    model: ModelOption = DEFAULT_MODEL,
-    head: HeadOption = None,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "float32",
-    matmul_precision: PrecisionOption = "highest",
-    charge: ChargeOption = None,
-    multiplicity: MultiplicityOption = None,
-    allow_unseen_elements: UnseenOption = False,
+    *,
+    place: ResumableOptions,
+    calculator: CalculatorOptions,
 ) -> None:
     """Relax positions and, with --cell, the cell of one structure of FILE."""
     from tqdm import tqdm
@@ -74,25 +49,26 @@ def relax(
         pressure_GPa=pressure_gpa,
         keep_symmetry=keep_symmetry,
     )
-    (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(
-        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
-    )
-    calc = load_calculator(model, chosen)
-    folder = result_folder(out, f"{file.stem}-relax", overwrite=overwrite, resume=resume)
-    with tqdm(desc="relax", unit=" steps", disable=None) as progress:
+    with (
+        open_run(
+            "relax", [file], settings, place, calculator, index=index, n_calls=max_steps + 1
+        ) as run,
+        tqdm(desc="relax", unit=" steps", disable=None) as progress,
+    ):
 
         def show(step: RelaxStep) -> None:
             progress.set_postfix_str(f"E {step.energy:.4f} eV, F {step.max_force:.3f} eV/Å")
             progress.update(step.n_steps - progress.n)
 
         result = relax_workflow(
-            atoms, calc, settings, trajectory=folder / TRAJECTORY, resume=resume, on_step=show
+            *(run.atoms, run.calc, settings),
+            trajectory=run.folder / TRAJECTORY,
+            resume=run.resume,
+            on_step=show,
         )
-    found = {"relaxed.extxyz": result.atoms}
-    finish(folder, "relax", file, calc, settings, result, structures=found, as_json=json)
+    run.finish(result, {"relaxed.extxyz": result.atoms})
     if not result.converged:
-        raise typer.Exit(1)
+        raise typer.Exit(ExitStatus.FAILED)  # the results are there, but a script must see it
 
 
 def md(
@@ -108,18 +84,9 @@ def md(
     record_every: Annotated[int, typer.Option(help="Steps between records.")] = 10,
     seed: Annotated[int, typer.Option(help="Of velocities and thermostat.")] = 0,
     index: IndexOption = -1,
-    out: FolderOption = None,
-    overwrite: OverwriteOption = False,
-    resume: ResumeOption = False,
-    json: JsonOption = False,
-    model: ModelOption = DEFAULT_MODEL,
-    head: HeadOption = None,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "float32",
-    matmul_precision: PrecisionOption = "highest",
-    charge: ChargeOption = None,
-    multiplicity: MultiplicityOption = None,
-    allow_unseen_elements: UnseenOption = False,
+    *,
+    place: ResumableOptions,
+    calculator: CalculatorOptions,
 ) -> None:
     """Run molecular dynamics from one structure of FILE."""
     from tqdm import tqdm
@@ -136,13 +103,10 @@ def md(
         record_every=record_every,
         seed=seed,
     )
-    (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(
-        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
-    )
-    calc = load_calculator(model, chosen)
-    folder = result_folder(out, f"{file.stem}-md", overwrite=overwrite, resume=resume)
-    with tqdm(desc="md", total=steps, unit=" steps", disable=None) as progress:
+    with (
+        open_run("md", [file], settings, place, calculator, index=index, n_calls=steps + 1) as run,
+        tqdm(desc="md", total=steps, unit=" steps", disable=None) as progress,
+    ):
 
         def show(record: DynamicsStep) -> None:
             progress.set_postfix_str(
@@ -151,24 +115,26 @@ def md(
             progress.update(record.step - progress.n)
 
         result = run_dynamics(
-            atoms, calc, settings, trajectory=folder / TRAJECTORY, resume=resume, on_record=show
+            *(run.atoms, run.calc, settings),
+            trajectory=run.folder / TRAJECTORY,
+            resume=run.resume,
+            on_record=show,
         )
-    found = {"last.extxyz": result.atoms}
-    finish(folder, "md", file, calc, settings, result, structures=found, as_json=json)
+    run.finish(result, {"last.extxyz": result.atoms})
     if not result.completed:
-        raise typer.Exit(1)  # the results are there, but a script must see it
+        raise typer.Exit(ExitStatus.FAILED)  # the results are there, but a script must see it
 
 
 run_app = typer.Typer(help="Workflows on a structure.", no_args_is_help=True)
-run_app.command()(relax)
-run_app.command()(md)
-run_app.command()(eos)
-run_app.command()(elastic)
-run_app.command()(phonons)
-run_app.command()(quasi_harmonic)
-run_app.command()(vibrations)
-run_app.command()(neb)
-run_app.command()(surface)
-run_app.command()(adsorption)
-run_app.command()(rdf)
-run_app.command()(diffusion)
+run_app.command()(with_options(relax))
+run_app.command()(with_options(md))
+run_app.command()(with_options(eos))
+run_app.command()(with_options(elastic))
+run_app.command()(with_options(phonons))
+run_app.command()(with_options(quasi_harmonic))
+run_app.command()(with_options(vibrations))
+run_app.command()(with_options(neb))
+run_app.command()(with_options(surface))
+run_app.command()(with_options(adsorption))
+run_app.command()(with_options(rdf))
+run_app.command()(with_options(diffusion))

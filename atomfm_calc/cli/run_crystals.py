@@ -7,30 +7,12 @@ from typing import Annotated
 import typer
 
 from atomfm_calc.cli.options import (
-    DEFAULT_MODEL,
-    ChargeOption,
-    DeviceOption,
-    HeadOption,
     IndexOption,
-    ModelOption,
-    MultiplicityOption,
-    OverwriteOption,
-    PrecisionOption,
+    PreciseOptions,
+    ResumableOptions,
     StructureFile,
-    UnseenOption,
-    read_structures,
-    settings_from_options,
 )
-from atomfm_calc.cli.run_folder import (
-    KEPT,
-    FolderOption,
-    JsonOption,
-    PreciseOption,
-    ResumeOption,
-    finish,
-    load_calculator,
-    result_folder,
-)
+from atomfm_calc.cli.run_folder import KEPT, open_run
 
 RelaxOption = Annotated[
     bool, typer.Option("--relax/--no-relax", help="Relax positions and cell first.")
@@ -55,18 +37,9 @@ def eos(
         bool, typer.Option("--relax/--no-relax", help="Relax the atoms at each volume.")
     ] = True,
     index: IndexOption = -1,
-    out: FolderOption = None,
-    overwrite: OverwriteOption = False,
-    resume: ResumeOption = False,
-    json: JsonOption = False,
-    model: ModelOption = DEFAULT_MODEL,
-    head: HeadOption = None,
-    device: DeviceOption = "auto",
-    dtype: PreciseOption = "float64",
-    matmul_precision: PrecisionOption = "highest",
-    charge: ChargeOption = None,
-    multiplicity: MultiplicityOption = None,
-    allow_unseen_elements: UnseenOption = False,
+    *,
+    place: ResumableOptions,
+    calculator: PreciseOptions,
 ) -> None:
     """Fit an equation of state: equilibrium volume and bulk modulus of a crystal."""
     from atomfm_calc.workflows.equation_of_state import EquationOfStateSettings, equation_of_state
@@ -77,15 +50,9 @@ def eos(
         volume_range=volume_range,
         relax_positions=relax_positions,
     )
-    (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(
-        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
-    )
-    calc = load_calculator(model, chosen)
-    folder = result_folder(out, f"{file.stem}-eos", overwrite=overwrite, resume=resume)
-    result = equation_of_state(atoms, calc, settings, keep=folder / KEPT)
-    found = {"equilibrium.extxyz": result.atoms}
-    finish(folder, "eos", file, calc, settings, result, structures=found, as_json=json)
+    with open_run("eos", [file], settings, place, calculator, index=index) as run:
+        result = equation_of_state(run.atoms, run.calc, settings, keep=run.folder / KEPT)
+        run.finish(result, {"equilibrium.extxyz": result.atoms})
 
 
 def elastic(
@@ -98,18 +65,9 @@ def elastic(
     ] = False,
     max_force: Annotated[float, typer.Option(help="Limit of relaxations, eV/Å.")] = 1e-3,
     index: IndexOption = -1,
-    out: FolderOption = None,
-    overwrite: OverwriteOption = False,
-    resume: ResumeOption = False,
-    json: JsonOption = False,
-    model: ModelOption = DEFAULT_MODEL,
-    head: HeadOption = None,
-    device: DeviceOption = "auto",
-    dtype: PreciseOption = "float64",
-    matmul_precision: PrecisionOption = "highest",
-    charge: ChargeOption = None,
-    multiplicity: MultiplicityOption = None,
-    allow_unseen_elements: UnseenOption = False,
+    *,
+    place: ResumableOptions,
+    calculator: PreciseOptions,
 ) -> None:
     """Elastic constants, moduli and stability of a crystal."""
     from atomfm_calc.packages import require
@@ -124,15 +82,9 @@ def elastic(
         relax_positions=not clamped,
         max_force=max_force,
     )
-    (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(
-        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
-    )
-    calc = load_calculator(model, chosen)
-    folder = result_folder(out, f"{file.stem}-elastic", overwrite=overwrite, resume=resume)
-    result = elastic_constants(atoms, calc, settings, keep=folder / KEPT)
-    found = {"relaxed.extxyz": result.atoms}
-    finish(folder, "elastic", file, calc, settings, result, structures=found, as_json=json)
+    with open_run("elastic", [file], settings, place, calculator, index=index) as run:
+        result = elastic_constants(run.atoms, run.calc, settings, keep=run.folder / KEPT)
+        run.finish(result, {"relaxed.extxyz": result.atoms})
 
 
 def phonons(
@@ -142,18 +94,9 @@ def phonons(
     displacement: Annotated[float, typer.Option(help="Å")] = 0.01,
     relax_cell: RelaxOption = True,
     index: IndexOption = -1,
-    out: FolderOption = None,
-    overwrite: OverwriteOption = False,
-    resume: ResumeOption = False,
-    json: JsonOption = False,
-    model: ModelOption = DEFAULT_MODEL,
-    head: HeadOption = None,
-    device: DeviceOption = "auto",
-    dtype: PreciseOption = "float64",
-    matmul_precision: PrecisionOption = "highest",
-    charge: ChargeOption = None,
-    multiplicity: MultiplicityOption = None,
-    allow_unseen_elements: UnseenOption = False,
+    *,
+    place: ResumableOptions,
+    calculator: PreciseOptions,
 ) -> None:
     """Phonon bands, density of states, free energy and heat capacity of a crystal."""
     from atomfm_calc.packages import require
@@ -168,15 +111,9 @@ def phonons(
         displacement=displacement,
         relax_cell=relax_cell,
     )
-    (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(
-        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
-    )
-    calc = load_calculator(model, chosen)
-    folder = result_folder(out, f"{file.stem}-phonons", overwrite=overwrite, resume=resume)
-    result = phonons_workflow(atoms, calc, settings, keep=folder / KEPT)
-    found = {"relaxed.extxyz": result.atoms, "primitive.extxyz": result.primitive}
-    finish(folder, "phonons", file, calc, settings, result, structures=found, as_json=json)
+    with open_run("phonons", [file], settings, place, calculator, index=index) as run:
+        result = phonons_workflow(run.atoms, run.calc, settings, keep=run.folder / KEPT)
+        run.finish(result, {"relaxed.extxyz": result.atoms, "primitive.extxyz": result.primitive})
 
 
 def quasi_harmonic(
@@ -189,18 +126,9 @@ def quasi_harmonic(
     max_temperature_k: Annotated[float, typer.Option("--max-temperature-K")] = 1000.0,
     relax_cell: RelaxOption = True,
     index: IndexOption = -1,
-    out: FolderOption = None,
-    overwrite: OverwriteOption = False,
-    resume: ResumeOption = False,
-    json: JsonOption = False,
-    model: ModelOption = DEFAULT_MODEL,
-    head: HeadOption = None,
-    device: DeviceOption = "auto",
-    dtype: PreciseOption = "float64",
-    matmul_precision: PrecisionOption = "highest",
-    charge: ChargeOption = None,
-    multiplicity: MultiplicityOption = None,
-    allow_unseen_elements: UnseenOption = False,
+    *,
+    place: ResumableOptions,
+    calculator: PreciseOptions,
 ) -> None:
     """Thermal expansion of a crystal from phonons at several volumes."""
     from atomfm_calc.packages import require
@@ -221,12 +149,6 @@ def quasi_harmonic(
         compression=compression,
         expansion=expansion,
     )
-    (atoms,) = read_structures(file, str(index))
-    chosen = settings_from_options(
-        head, device, dtype, matmul_precision, charge, multiplicity, allow_unseen_elements
-    )
-    calc = load_calculator(model, chosen)
-    folder = result_folder(out, f"{file.stem}-quasi-harmonic", overwrite=overwrite, resume=resume)
-    result = quasi_harmonic_workflow(atoms, calc, settings, keep=folder)
-    found = {"relaxed.extxyz": result.atoms}
-    finish(folder, "quasi-harmonic", file, calc, settings, result, structures=found, as_json=json)
+    with open_run("quasi-harmonic", [file], settings, place, calculator, index=index) as run:
+        result = quasi_harmonic_workflow(run.atoms, run.calc, settings, keep=run.folder)
+        run.finish(result, {"relaxed.extxyz": result.atoms})

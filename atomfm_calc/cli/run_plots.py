@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from ase import Atoms
+from ase.io.trajectory import Trajectory
+from ase.visualize.plot import plot_atoms
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -15,7 +18,8 @@ if TYPE_CHECKING:
     from atomfm_calc.workflows.neb import NebResult
     from atomfm_calc.workflows.phonons import PhononResult
     from atomfm_calc.workflows.quasi_harmonic import QuasiHarmonicResult
-    from atomfm_calc.workflows.result import DynamicsResult
+    from atomfm_calc.workflows.result import DynamicsResult, RelaxResult
+    from atomfm_calc.workflows.surfaces import AdsorptionResult, SurfaceResult
     from atomfm_calc.workflows.trajectories import DiffusionResult, RadialResult
     from atomfm_calc.workflows.vibrations import VibrationResult
 
@@ -26,6 +30,41 @@ PANEL = (4.6, 3.6)
 def _panels(number: int = 1, **named: Any) -> tuple[Figure, Any]:
     figure = Figure(figsize=(number * PANEL[0], PANEL[1]), layout="constrained")
     return figure, figure.subplots(1, number, **named)
+
+
+def plot_relaxation(result: RelaxResult) -> Figure:
+    """Energy and largest force of all steps, those before a resumption included."""
+    figure, (left, right) = _panels(2)
+    if result.trajectory is not None:
+        with Trajectory(str(result.trajectory), "r") as frames:
+            energies = np.array([frame.get_potential_energy() for frame in frames])
+            forces = [np.linalg.norm(frame.get_forces(), axis=1).max() for frame in frames]
+        left.plot(energies - energies[-1], ".-")
+        right.semilogy(forces, ".-")
+    left.set(xlabel="step", ylabel="energy - last (eV)", title=f"{result.energy:.4f} eV")
+    right.set(xlabel="step", ylabel="largest force (eV/Å)", title=result.reason)
+    return figure
+
+
+def plot_surface(result: SurfaceResult) -> Figure:
+    """The relaxed slab."""
+    return _two_views(result.atoms, f"{result.surface_energy_J_per_m2:.3f} J/m²")
+
+
+def plot_adsorption(result: AdsorptionResult) -> Figure:
+    """The relaxed slab with the molecule."""
+    return _two_views(result.atoms, f"adsorption energy {result.adsorption_energy:.3f} eV")
+
+
+def _two_views(atoms: Atoms, title: str) -> Figure:
+    """A structure from the side and from above."""
+    figure, (left, right) = _panels(2)
+    for axes, rotation in ((left, "-90x"), (right, "")):
+        plot_atoms(atoms, axes, rotation=rotation)
+        axes.set_axis_off()
+    left.set_title(title, fontsize="medium")
+    right.set_title("from above", fontsize="medium")
+    return figure
 
 
 def plot_dynamics(result: DynamicsResult) -> Figure:
@@ -160,6 +199,7 @@ def plot_diffusion(result: DiffusionResult) -> Figure:
 
 
 PLOTS: dict[str, Callable[[Any], Figure]] = {
+    "relax": plot_relaxation,
     "md": plot_dynamics,
     "eos": plot_equation_of_state,
     "elastic": plot_elastic,
@@ -167,6 +207,8 @@ PLOTS: dict[str, Callable[[Any], Figure]] = {
     "quasi-harmonic": plot_quasi_harmonic,
     "vibrations": plot_vibrations,
     "neb": plot_neb,
+    "surface": plot_surface,
+    "adsorption": plot_adsorption,
     "rdf": plot_radial,
     "diffusion": plot_diffusion,
 }

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from atomfm_calc.cli.exit_status import ExitStatus
 from atomfm_calc.cli.options import (
     DEFAULT_MODEL,
     DeviceOption,
+    DryRunOption,
     DtypeOption,
+    JsonOption,
     ModelOption,
     UnseenOption,
+    with_options,
 )
+from atomfm_calc.cli.output import print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from atomfm_calc.screening.campaign import Campaign
+    from atomfm_calc.screening.plan import Measured, Projection
     from atomfm_calc.screening.team import Team
 
 CONFIG_ENDINGS = (".yaml", ".yml")
+DRY_RUN_S = 2.0
+"""Seconds that a dry run measures for."""
 
 
 class RunByDefault(TyperGroup):
@@ -58,35 +69,98 @@ HeadsOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ScreenOptions:
+    """What computes candidates that come as files, without a campaign."""
+
+    model: ModelOption = DEFAULT_MODEL
+    """Shipped name or model folder."""
+    head: HeadsOption = None
+    """A head, several with commas, or all."""
+    forces: Annotated[bool, typer.Option("--forces", help="Forces of the first head.")] = False
+    """Forces of the first head."""
+    device: DeviceOption = "auto"
+    """auto, cpu, cuda, cuda:N."""
+    dtype: DtypeOption = "float32"
+    """float32 or float64."""
+    allow_unseen_elements: UnseenOption = False
+    """Compute elements that the head was not trained on."""
+
+
 @screen_app.command("run")
+@with_options
 def run_command(
     what: WhatArgument,
     out: FolderOption,
-    model: ModelOption = DEFAULT_MODEL,
-    head: HeadsOption = None,
-    forces: Annotated[bool, typer.Option("--forces", help="Forces of the first head.")] = False,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "float32",
-    allow_unseen_elements: UnseenOption = False,
     rank: RankOption = 0,
     ranks: RanksOption = 1,
     mpi: MpiOption = False,
+    json: JsonOption = False,
+    dry_run: DryRunOption = False,
+    *,
+    options: ScreenOptions,
 ) -> None:
     """Evaluate all candidates; start the same command again to go on after a stop."""
     _require_pyarrow()
     from atomfm_calc.screening.drive import run_campaign
     from atomfm_calc.screening.progress import Progress
 
-    options = {
-        "model": model, "head": head, "forces": forces, "device": device, "dtype": dtype,
-        "allow_unseen_elements": allow_unseen_elements,
-    }  # fmt: skip
     campaign = _campaign(what, options)
+    if dry_run:
+        _tell_of_dry_run(campaign, out, ranks, as_json=json)
+        return
     team = _team(rank, ranks, mpi)
     progress = Progress(team)
-    run_campaign(campaign, out, team, progress.report)
-    if team.rank == 0:
+    try:
+        run_campaign(campaign, out, team, progress.report)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; the same command goes on in {out}", err=True)
+        raise typer.Exit(ExitStatus.RESUME) from None
+    if team.rank == 0 and json:
+        print_json({"folder": str(out), "stages": _counts(campaign, out)})
+    elif team.rank == 0:
         typer.echo(progress.summary(out))
+
+
+def _counts(campaign: Campaign, out: Path) -> dict[str, dict[str, int]]:
+    """Stage -> structures with results and structures in quarantine."""
+    from atomfm_calc.screening.manifest import Journals, StageFolder
+    from atomfm_calc.screening.sinks import SINKS
+
+    found = {}
+    for stage in campaign.stages:
+        journals = Journals(StageFolder(out / stage.name, SINKS[campaign.sink]().suffix))
+        journals.refresh()
+        records = journals.finished()
+        found[stage.name] = {
+            "n_rows": sum(record.n_rows for record in records),
+            "n_quarantined": sum(record.n_quarantined for record in records),
+        }
+    return found
+
+
+def _tell_of_dry_run(campaign: Campaign, out: Path, ranks: int, *, as_json: bool) -> None:
+    """Open model and candidates, screen some of the first stage and say what all of them take."""
+    from atomfm_calc.config import config_to_dict
+    from atomfm_calc.screening.plan import measure, project
+    from atomfm_calc.screening.sources import open_source
+
+    n_candidates = open_source(campaign.candidates).n_candidates
+    measured = measure(campaign, DRY_RUN_S)
+    (projection,) = project(measured, n_candidates, [ranks])
+    content = {
+        "dry_run": True,
+        "folder": str(out),
+        "n_candidates": n_candidates,
+        "ranks": ranks,
+        "seconds_of_first_stage_about": projection.seconds,
+        "measured": asdict(measured),
+        "campaign": config_to_dict(campaign),
+    }
+    if as_json:
+        print_json(content)
+    else:
+        print_table(("dry run", "screen"), content)
 
 
 def _require_pyarrow() -> None:
@@ -102,7 +176,7 @@ def _team(rank: int, ranks: int, mpi: bool) -> Team:
     return mpi_team() if mpi else Team(rank=rank, ranks=ranks)
 
 
-def _campaign(what: list[str], options: dict[str, Any]) -> Campaign:
+def _campaign(what: list[str], given: ScreenOptions) -> Campaign:
     """The campaign of a file, or one stage on the structures of files.
 
     Raises:
@@ -112,13 +186,14 @@ def _campaign(what: list[str], options: dict[str, Any]) -> Campaign:
     from atomfm_calc.errors import ConfigError
     from atomfm_calc.screening.campaign import Campaign
 
+    options = asdict(given)
     first, *rest = what
     if first.endswith(CONFIG_ENDINGS):
-        usual = {"model": DEFAULT_MODEL, "device": "auto", "dtype": "float32"}
-        given = [name for name, value in options.items() if value and value != usual.get(name)]
-        if given:
+        usual = asdict(ScreenOptions())
+        changed = [name for name, value in options.items() if value != usual[name]]
+        if changed:
             raise ConfigError(
-                f"{first} is a campaign; say {', '.join(given)} in it, or as key=value behind it"
+                f"{first} is a campaign; say {', '.join(changed)} in it, or as key=value behind it"
             )
         return load_config(Campaign, first, rest)
     head, forces = options.pop("head"), options.pop("forces")
@@ -128,6 +203,7 @@ def _campaign(what: list[str], options: dict[str, Any]) -> Campaign:
 
 
 @screen_app.command("plan")
+@with_options
 def plan_command(
     what: WhatArgument,
     candidates: Annotated[
@@ -137,26 +213,31 @@ def plan_command(
         str, typer.Option("--ranks", help="Numbers of ranks (devices), with commas.")
     ] = "1,8,64,512,4096,9408,75264",
     seconds: Annotated[float, typer.Option("--seconds", help="Time to measure.")] = 20.0,
-    model: ModelOption = DEFAULT_MODEL,
-    head: HeadsOption = None,
-    forces: Annotated[bool, typer.Option("--forces", help="Forces of the first head.")] = False,
-    device: DeviceOption = "auto",
-    dtype: DtypeOption = "float32",
-    allow_unseen_elements: UnseenOption = False,
+    json: JsonOption = False,
+    *,
+    options: ScreenOptions,
 ) -> None:
     """Measure this machine and say what a large screening would take, under which assumptions."""
     _require_pyarrow()
+    from atomfm_calc.screening.plan import ASSUMPTIONS, measure, project
+
+    measured = measure(_campaign(what, options), seconds)
+    rows = project(measured, candidates, [int(number) for number in ranks.split(",")])
+    if json:
+        content = {"measured": asdict(measured), "n_candidates": candidates}
+        content["projections"] = [asdict(row) for row in rows]
+        print_json(content | {"assumptions": list(ASSUMPTIONS)})
+    else:
+        _show_plan(measured, rows, candidates)
+
+
+def _show_plan(measured: Measured, rows: Sequence[Projection], candidates: float) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from atomfm_calc.screening.plan import ASSUMPTIONS, measure, project
+    from atomfm_calc.screening.plan import ASSUMPTIONS
     from atomfm_calc.screening.progress import duration
 
-    options = {
-        "model": model, "head": head, "forces": forces, "device": device, "dtype": dtype,
-        "allow_unseen_elements": allow_unseen_elements,
-    }  # fmt: skip
-    measured = measure(_campaign(what, options), seconds)
     console = Console()
     console.print(
         f"One rank here: {measured.structures_per_s:,.0f} structures/s (reading and neighbor lists "
@@ -166,7 +247,7 @@ def plan_command(
         f"{measured.store_MiB_per_s:.1f} MiB/s; {measured.start_s:.0f} s to start."
     )
     table = Table("ranks", "structures/s", "time", "MiB/s to the store", "bound by")
-    for row in project(measured, candidates, [int(number) for number in ranks.split(",")]):
+    for row in rows:
         bound = "store" if row.is_bound_by_store else "model"
         table.add_row(
             f"{row.ranks:,}", f"{row.structures_per_s:,.0f}", duration(row.seconds),
@@ -186,10 +267,14 @@ def report_command(
         Path | None, typer.Option("--out", help="HTML file; report.html in the folder if left out.")
     ] = None,
     top: Annotated[int, typer.Option("--top", help="Structures to draw.")] = 12,
+    json: JsonOption = False,
 ) -> None:
     """Make one HTML page of histograms, elements, structures, throughput and quarantine."""
     _require_pyarrow()
     from atomfm_calc.screening.report import write_report
 
     path = write_report(folder, folder / "report.html" if out is None else out, top)
-    typer.echo(f"wrote {path}")
+    if json:
+        print_json({"page": str(path)})
+    else:
+        typer.echo(f"wrote {path}")

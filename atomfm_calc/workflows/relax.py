@@ -158,6 +158,7 @@ def relax(
         volume_change=(
             float(moving.get_volume() / atoms.get_volume()) - 1.0 if free_cell else None
         ),
+        trajectory=None if trajectory is None else Path(trajectory),
     )
 
 

@@ -36,6 +36,8 @@ class RelaxResult:
     cell"""
     volume_change: float | None
     """Last volume over first, minus 1; None with a fixed cell."""
+    trajectory: Path | None
+    """Where the structures of all steps were written."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +69,7 @@ class DynamicsResult:
 def result_to_dict(result: Any) -> dict[str, Any]:
     """Numbers and words of any result of a workflow, without its structures, ready for JSON."""
     return {
-        field.name: _plain(getattr(result, field.name))
+        field.name: plain(getattr(result, field.name))
         for field in fields(result)
         if not _holds_structures(getattr(result, field.name))
     }
@@ -84,20 +86,21 @@ def _holds_structures(value: Any) -> bool:
     return isinstance(first, Atoms)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """What JSON can hold of a value: lists of arrays, None of NaN, dicts of dataclasses."""
     if is_dataclass(value):
         return result_to_dict(value)
     if isinstance(value, np.ndarray | np.generic):
-        return _plain(value.tolist())
+        return plain(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None  # JSON has no NaN
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if hasattr(value, "_asdict"):
-        return _plain(value._asdict())
-    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+        return plain(value._asdict())
+    return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def with_results(atoms: Atoms) -> Atoms:

@@ -14,18 +14,19 @@ CALCULATOR = {
     "--multiplicity",
     "--allow-unseen-elements",
 }
-PLACE = {"--index", "--out", "--overwrite", "--json"}
+PLACE = {"--index", "--out", "--overwrite", "--json", "--dry-run"}
 COMMANDS: dict[str, set[str]] = {
-    "atomfm": {"--debug", "--quiet", "--version"},
+    "atomfm": {"--debug", "--quiet", "--version", "--install-completion", "--show-completion"},
     "atomfm models": set(),
     "atomfm models advise": {"file", "--model", "--json"},
-    "atomfm models list": set(),
-    "atomfm models show": {"name", "--head"},
-    "atomfm models verify": {"name"},
+    "atomfm models list": {"--json"},
+    "atomfm models show": {"name", "--head", "--json"},
+    "atomfm models verify": {"name", "--json"},
     "atomfm models import-hydragnn": {
         *("run", "--out", "--head-names", "--card", "--references", "--neighbors"),
+        "--json",
     },
-    "atomfm predict": {"file", "--out", "--properties", *CALCULATOR},
+    "atomfm predict": {"file", "--out", "--properties", "--json", "--dry-run", *CALCULATOR},
     "atomfm run": set(),
     "atomfm run relax": {
         *("file", "--cell", "--max-force", "--max-steps", "--optimizer", "--pressure-GPa"),
@@ -70,23 +71,23 @@ COMMANDS: dict[str, set[str]] = {
     },
     "atomfm run rdf": {
         *("file", "--elements", "--max-distance", "--bins", "--frames"),
-        *(PLACE - {"--index"}),
+        *(PLACE - {"--index", "--dry-run"}),
     },
     "atomfm run diffusion": {
         *("file", "--frame-time-fs", "--frames"),
-        *(PLACE - {"--index"}),
+        *(PLACE - {"--index", "--dry-run"}),
     },
     "atomfm screen": set(),
     "atomfm screen run": {
         *("what", "--out", "--model", "--head", "--forces", "--device", "--dtype"),
-        *("--allow-unseen-elements", "--rank", "--ranks", "--mpi"),
+        *("--allow-unseen-elements", "--rank", "--ranks", "--mpi", "--json", "--dry-run"),
     },
     "atomfm screen plan": {
         *("what", "--candidates", "--ranks", "--seconds", "--model", "--head", "--forces"),
-        *("--device", "--dtype", "--allow-unseen-elements"),
+        *("--device", "--dtype", "--allow-unseen-elements", "--json"),
     },
-    "atomfm screen report": {"folder", "--out", "--top"},
-    "atomfm doctor": set(),
+    "atomfm screen report": {"folder", "--out", "--top", "--json"},
+    "atomfm doctor": {"--json"},
 }
 
 

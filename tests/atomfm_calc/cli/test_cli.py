@@ -87,7 +87,7 @@ def test_a_structure_that_no_head_knows_does_not_stop_the_others(
     assert run("predict", file, "--model", model, "--head", "all") == 0
     assert "1 of 2 structures were refused by every head" in capsys.readouterr().out
     ase.io.write(file, [Atoms("Og"), Atoms("Og")])
-    assert run("predict", file, "--model", model, "--head", "all") == 1
+    assert run("predict", file, "--model", model, "--head", "all") == 2
     assert "no head can compute any structure; the first: head" in capsys.readouterr().err
 
 
@@ -100,7 +100,7 @@ def test_a_relaxation_leaves_a_folder_and_does_not_replace_it(
     assert content["result"]["converged"] is True
     assert content["made_by"]["head"] == "crystals"
     assert len(ase.io.read(tmp_path / "relaxed" / "relaxed.extxyz")) == 4
-    assert run(*command) == 1
+    assert run(*command) == 2
     assert "already holds a trajectory" in capsys.readouterr().err
     assert run(*command, "--overwrite", "--max-steps", 0, "--max-force", 1e-9) == 1
 
@@ -134,7 +134,7 @@ def test_a_users_error_is_one_message(
     given = [str(crystals) if word == "FILE" else word for word in arguments]
     if given[0] != "models":
         given += ["--model", model]
-    assert run(*given) == 1
+    assert run(*given) == 2
     error = capsys.readouterr().err
     assert text in error
     assert "Traceback" not in error
@@ -151,7 +151,7 @@ def test_a_file_that_cannot_be_read_is_named(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "broken.extxyz").write_text("three\nwords\n")
-    assert run("predict", tmp_path / "broken.extxyz", "--model", model) == 1
+    assert run("predict", tmp_path / "broken.extxyz", "--model", model) == 2
     assert "cannot read" in capsys.readouterr().err
 
 
@@ -159,7 +159,7 @@ def test_a_molecule_that_the_default_head_does_not_know_is_explained(
     model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ase.io.write(tmp_path / "water.xyz", molecule("H2O"))
-    assert run("predict", tmp_path / "water.xyz", "--model", model) == 1
+    assert run("predict", tmp_path / "water.xyz", "--model", model) == 2
     assert "These heads cover them: molecules, ions, everything" in capsys.readouterr().err
 
 
@@ -200,5 +200,5 @@ def test_an_unknown_choice_of_neighbors_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = ("--out", tmp_path / "model", "--neighbors", "few")
-    assert run("models", "import-hydragnn", tmp_path, *out) == 1
+    assert run("models", "import-hydragnn", tmp_path, *out) == 2
     assert "no choice of neighbors 'few'" in capsys.readouterr().err

@@ -71,5 +71,5 @@ def test_a_mixture_without_a_gate_says_what_to_do(
     tmp_path: Path, structures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = make_model_folder(tmp_path / "tiny")
-    assert run("predict", structures, "--head", "mixture", "--model", model) == 1
+    assert run("predict", structures, "--head", "mixture", "--model", model) == 2
     assert "python -m training gate" in capsys.readouterr().err
