@@ -67,6 +67,10 @@ class NonFiniteError(AtomFMError, CalculationFailed):
     """A calculation whose result is NaN or infinite."""
 
 
+class UncertainError(AtomFMError, CalculationFailed):
+    """An energy whose uncertainty is above the limit that the user set."""
+
+
 class InsufficientMemoryError(AtomFMError, CalculationFailed):
     """A calculation that does not fit into the memory of its device."""
 

@@ -21,7 +21,7 @@ from atomfm_calc.calculators.setup import (
     prepare_model,
     resolve_device,
 )
-from atomfm_calc.errors import AtomFMError
+from atomfm_calc.errors import AtomFMError, UncertainError
 from atomfm_calc.graph import AtomicGraph, collate
 from atomfm_calc.registry.catalog import LoadedModel
 
@@ -186,4 +186,10 @@ def _compute(evaluator: Evaluator, batch: list[Item], want: Sequence[str]) -> li
     graph = collate([item.graph for item in batch])
     if not bool(graph.pbc.all(dim=1).any()):
         want = [name for name in want if name != "stress"]
-    return evaluator.evaluate(graph, evaluator.head, want)
+    results = evaluator.evaluate(graph, evaluator.head, want)
+    for item, result in zip(batch, results, strict=True):
+        try:
+            evaluator.uncertainties.heed(result.uncertainty, item.graph, evaluator.head)
+        except UncertainError as error:
+            raise UncertainError(f"structure {item.place}: {error}") from error
+    return results

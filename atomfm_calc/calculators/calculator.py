@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import ase
 import numpy as np
@@ -31,6 +31,7 @@ from atomfm_calc.calculators.setup import (
     prepare_model,
     refuse_unknown_arguments,
 )
+from atomfm_calc.calculators.uncertainty import EnergyUncertainty
 from atomfm_calc.convert import voigt_stress
 from atomfm_calc.errors import SetupError, StructureError, WeightsError
 from atomfm_calc.neighbors import SkinCache
@@ -71,6 +72,8 @@ class FoundationCalc(Calculator):
         skin: float = 0.5,
         allow_unseen_elements: bool = False,
         outside_gate: Literal["warn", "error"] = "warn",
+        on_uncertain: Literal["ignore", "warn", "raise"] = "ignore",
+        max_uncertainty: float | None = None,
         **unknown: object,
     ) -> None:
         """Load the model and say in one log line what computes.
@@ -92,12 +95,17 @@ class FoundationCalc(Calculator):
             allow_unseen_elements: compute elements that the head was not trained on.
             outside_gate: "warn" of compositions unlike those that the weights of a mixture were
                 fitted to, or make them an "error".
+            on_uncertain: "ignore", "warn" of or "raise" UncertainError for energies that are more
+                uncertain than `max_uncertainty`; dynamics then stops and says why.
+            max_uncertainty: eV/atom, one standard deviation; None: what 95 % of the held-out
+                structures of the head do not exceed.
             unknown: refused; named in the error.
 
         Raises:
             UnknownArgumentError, SetupError: an argument that does not exist or cannot be.
             UnknownNameError: no such model, head or kernel.
             WeightsError, ConfigError: a damaged model.
+            PropertyError: `on_uncertain` of a model or head without uncertainties.
         """
         settings = CalculatorSettings(
             head=head,
@@ -111,6 +119,8 @@ class FoundationCalc(Calculator):
             skin=skin,
             allow_unseen_elements=allow_unseen_elements,
             outside_gate=outside_gate,
+            on_uncertain=on_uncertain,
+            max_uncertainty=max_uncertainty,
         )
         known = ("model", *(field.name for field in fields(CalculatorSettings)))
         refuse_unknown_arguments(unknown, known)
@@ -132,6 +142,7 @@ class FoundationCalc(Calculator):
                 name for name in type(self).implemented_properties if name != "energies"
             ]
         self._watched: tuple[int | None, int | None] = (None, None)
+        self._uncertainty: EnergyUncertainty | None = None
         self.parameters.update(self.todict())
 
     @property
@@ -189,8 +200,9 @@ class FoundationCalc(Calculator):
             StructureError, UnsupportedElementError, ChargeError: nothing can be computed.
             PropertyError: stress is asked for without three periodic directions.
             NonFiniteError, InsufficientMemoryError: the calculation failed.
+            UncertainError: the energy is too uncertain, and `on_uncertain` is "raise".
         """
-        self.results = {}
+        self.results, self._uncertainty = {}, None
         Calculator.calculate(self, atoms, list(properties), list(system_changes))
         if self.atoms is None:
             raise StructureError("no structure to compute; give atoms")
@@ -203,7 +215,8 @@ class FoundationCalc(Calculator):
             wanted.append("stress")
         graph = self._evaluator.graph(self.atoms, self.head)
         (result,) = self._evaluator.evaluate(graph, self.head, wanted)
-        self._watched = stated_charge(self.atoms)
+        self._evaluator.uncertainties.heed(result.uncertainty, graph, self.head)
+        self._watched, self._uncertainty = stated_charge(self.atoms), result.uncertainty
         found: dict[str, Any] = {"energy": result.energy, "free_energy": result.energy}
         if result.atom_energies is not None:
             found["energies"] = result.atom_energies
@@ -212,6 +225,29 @@ class FoundationCalc(Calculator):
         if result.stress is not None:
             found["stress"] = voigt_stress(result.stress)
         self.results = found
+
+    def uncertainty(self, atoms: Atoms | None = None) -> EnergyUncertainty:
+        """One standard deviation of the error that the head's energy is expected to have.
+
+        It is not in `results`, which hold what ASE knows. Nothing is computed anew for the
+        structure of the last calculation, and no limit is heeded.
+
+        Args:
+            atoms: are not changed; None: those of the last calculation.
+
+        Raises:
+            PropertyError: the model or head has no uncertainties, or it is a mixture.
+            StructureError, UnsupportedElementError, ChargeError: nothing can be computed.
+        """
+        self._evaluator.uncertainties.require(self.head)
+        chosen = self.atoms if atoms is None else atoms
+        if chosen is None:
+            raise StructureError("no structure was computed yet; give atoms")
+        if self._uncertainty is None or not self.results or self.check_state(chosen):
+            graph = self._evaluator.graph(chosen, self.head)
+            (result,) = self._evaluator.evaluate(graph, self.head, ["energy"])
+            return cast(EnergyUncertainty, result.uncertainty)  # as `require` says
+        return self._uncertainty
 
     def head_weights(self, atoms: Atoms) -> dict[str, float]:
         """Weight of each head in the mixture for a structure's composition; they add up to 1."""

@@ -17,6 +17,7 @@ from atomfm_calc.calculators.budget import BatchBudget, Item, budget_of, compute
 from atomfm_calc.calculators.evaluator import Evaluator, HeadPart
 from atomfm_calc.calculators.preparation import Admissions, checked_graphs, chunks
 from atomfm_calc.calculators.setup import MIXTURE, resolve_head
+from atomfm_calc.calculators.uncertainty import EnergyUncertainty
 from atomfm_calc.errors import PropertyError, SetupError, StructureError
 from atomfm_calc.graph import AtomicGraph, collate
 
@@ -39,6 +40,9 @@ class HeadComparison:
     weights: Mapping[str, float] | None = None
     """Of the heads in the mixture, see `calculators.mixture`; None: the model has no gate, or not
     all heads that count were evaluated"""
+    uncertainties: Mapping[str, EnergyUncertainty] = field(default_factory=dict)
+    """How far each head's energy may be off its own theory, by head; of the heads that know it.
+    Not to be confused with deviations and spread, which are differences between heads"""
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -204,10 +208,12 @@ class _Growing:
     """Parts that are still to come"""
     energies: dict[str, float] = field(default_factory=dict)
     forces: dict[str, Array] | None = None
+    uncertainties: dict[str, EnergyUncertainty] = field(default_factory=dict)
 
     def add(self, part: HeadPart) -> None:
         """Take the results of some heads."""
         self.energies |= part.energies
+        self.uncertainties |= part.uncertainties
         if part.forces is not None:
             self.forces = (self.forces or {}) | part.forces
         self.missing -= 1
@@ -224,6 +230,9 @@ class _Growing:
             forces={name: forces[name] for name in order} if "forces" in want else None,
             skipped=self.skipped,
             weights=self.weights if self._covers_the_mixture() else None,
+            uncertainties={
+                name: self.uncertainties[name] for name in order if name in self.uncertainties
+            },
         )
 
     def _covers_the_mixture(self) -> bool:

@@ -30,6 +30,7 @@ from atomfm_calc.calculators.memory import (
 )
 from atomfm_calc.calculators.mixture import Mixer
 from atomfm_calc.calculators.setup import MIXTURE, CalculatorSettings, resolve_head
+from atomfm_calc.calculators.uncertainty import EnergyUncertainty, Uncertainties
 from atomfm_calc.errors import (
     InsufficientMemoryError,
     NonFiniteError,
@@ -60,6 +61,8 @@ class StructureResult:
     """[N, 3] eV/Å; None if not asked for"""
     stress: Array | None = None
     """[3, 3] eV/Å³, tension positive; None if not asked for or not periodic in three directions"""
+    uncertainty: EnergyUncertainty | None = None
+    """How far the energy may be off; None if the model, or a mixture, does not know"""
 
 
 class HeadPart(NamedTuple):
@@ -69,6 +72,8 @@ class HeadPart(NamedTuple):
     """eV by head"""
     forces: dict[str, Array] | None
     """[N, 3] eV/Å by head; None if not asked for"""
+    uncertainties: dict[str, EnergyUncertainty]
+    """By head, of those that know how far their energy may be off"""
 
 
 class Evaluator:
@@ -85,6 +90,9 @@ class Evaluator:
         self.settings = settings
         self.model, self.card = loaded.model, loaded.card
         self.head = resolve_head(loaded.card, settings.head)
+        self.uncertainties = Uncertainties(loaded, settings)
+        if settings.on_uncertain != "ignore":
+            self.uncertainties.require(self.head)
         self.mixer = None if loaded.gate is None else Mixer(loaded, loaded.gate, settings)
         self.device = next(self.model.backbone.parameters()).device
         self.dtype = self.model.dtype
@@ -217,6 +225,11 @@ class Evaluator:
                 for name, prediction in predictions.items()
                 if prediction.forces is not None
             }
+            uncertainties = {
+                name: known
+                for name, prediction in predictions.items()
+                if (known := self.uncertainties.of(name, prediction, graph)) is not None
+            }
         ends = np.cumsum(graph.n_atoms.tolist())
         parts = []
         for index, members in enumerate(admitted):
@@ -226,6 +239,11 @@ class Evaluator:
                 HeadPart(
                     energies={name: of_structure[name] for name in members},
                     forces={name: forces[name][atoms] for name in members} if forces else None,
+                    uncertainties={
+                        name: uncertainties[name][index]
+                        for name in members
+                        if name in uncertainties
+                    },
                 )
             )
         if not all(np.isfinite(values).all() for values in (energies, *forces.values())):
@@ -327,12 +345,15 @@ class Evaluator:
         self, prediction: Prediction, graph: AtomicGraph, head: str
     ) -> list[StructureResult]:
         arrays = {
-            name: _array(value) for name, value in prediction._asdict().items() if value is not None
+            name: _array(value)
+            for name in ("energy", "atom_energies", "forces", "stress")
+            if (value := getattr(prediction, name)) is not None
         }
         periodic = graph.pbc.all(dim=1).tolist()
         if "stress" in arrays:  # NaN stands for "has none" in a batch
             arrays["stress"][np.logical_not(periodic)] = 0.0
         _finite(arrays, graph, head)
+        uncertainties = self.uncertainties.of(head, prediction, graph)
         ends = np.cumsum(graph.n_atoms.tolist())
         results = []
         for index, end in enumerate(ends):
@@ -347,6 +368,7 @@ class Evaluator:
                     stress=(
                         arrays["stress"][index] if "stress" in arrays and periodic[index] else None
                     ),
+                    uncertainty=None if uncertainties is None else uncertainties[index],
                 )
             )
         return results

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from atomfm_calc.config import config_to_dict, parse_config
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.gate import CompositionGate
 from atomfm_calc.models.property_heads import PropertyHeadConfig
+from atomfm_calc.models.uncertainty import HeadUncertainty
 from atomfm_calc.models.weights import blank_model
 from atomfm_calc.registry.card import ModelCard
 from atomfm_calc.registry.catalog import LoadedModel
 
 
 def pack_model(loaded: LoadedModel) -> dict[str, Any]:
-    """Architecture, card, weights and gate as text, numbers and NumPy arrays."""
+    """Architecture, card, weights, gate, uncertainties as text, numbers and NumPy arrays."""
     model = loaded.model
     return {
         "architecture": config_to_dict(model.architecture),
@@ -27,6 +29,11 @@ def pack_model(loaded: LoadedModel) -> dict[str, Any]:
         "card": config_to_dict(loaded.card),
         "folder": str(loaded.folder),
         "gate": None if loaded.gate is None else _pack_gate(loaded.gate),
+        "uncertainties": {
+            name: {field.name: getattr(head, field.name) for field in fields(head)}
+            | {"covariance": head.covariance.numpy()}
+            for name, head in loaded.uncertainties.items()
+        },
     }
 
 
@@ -46,6 +53,12 @@ def unpack_model(packed: dict[str, Any], kernel: str) -> LoadedModel:
         card=parse_config(ModelCard, packed["card"], "the packed card"),
         folder=Path(packed["folder"]),
         gate=None if packed["gate"] is None else _unpack_gate(packed["gate"]),
+        uncertainties={
+            name: HeadUncertainty(
+                **content | {"covariance": torch.from_numpy(content["covariance"].copy())}
+            )
+            for name, content in packed["uncertainties"].items()
+        },
     )
 
 

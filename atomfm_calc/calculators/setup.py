@@ -21,6 +21,7 @@ DEFAULT_MODEL = "painn-lead"
 MIXTURE = "mixture"
 """What `head` is called for all heads together, see `calculators.mixture`."""
 OUTSIDE_GATE = ("warn", "error")
+ON_UNCERTAIN = ("ignore", "warn", "raise")
 
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 """Precisions of the network; energies are summed in float64 in both."""
@@ -88,6 +89,11 @@ class CalculatorSettings:
     """Compute elements that the head was not trained on."""
     outside_gate: Literal["warn", "error"] = "warn"
     """What to do with compositions unlike those that the weights of a mixture were fitted to."""
+    on_uncertain: Literal["ignore", "warn", "raise"] = "ignore"
+    """What to do with an energy more uncertain than `max_uncertainty`: nothing, say so in the log,
+    or raise UncertainError."""
+    max_uncertainty: float | None = None
+    """eV/atom, one standard deviation; None: what 95 % of the head's held-out structures keep."""
 
     def __post_init__(self) -> None:
         lookup(DTYPES, self.default_dtype, "default_dtype")
@@ -104,6 +110,19 @@ class CalculatorSettings:
         if self.outside_gate not in OUTSIDE_GATE:
             raise SetupError(
                 f"outside_gate is {self.outside_gate!r}; use {' or '.join(map(repr, OUTSIDE_GATE))}"
+            )
+        if self.on_uncertain not in ON_UNCERTAIN:
+            raise SetupError(
+                f"on_uncertain is {self.on_uncertain!r}; use {', '.join(map(repr, ON_UNCERTAIN))}"
+            )
+        if self.max_uncertainty is not None and not self.max_uncertainty > 0.0:
+            raise SetupError(
+                f"max_uncertainty is {self.max_uncertainty} eV/atom; it must be above 0, or None"
+            )
+        if self.max_uncertainty is not None and self.on_uncertain == "ignore":
+            raise SetupError(
+                f"max_uncertainty is {self.max_uncertainty} eV/atom, but on_uncertain says to "
+                "ignore it; set on_uncertain='warn' or 'raise'"
             )
         if not 0.0 <= self.skin <= 5.0:
             raise SetupError(f"skin is {self.skin} Å; it must be between 0 and 5")

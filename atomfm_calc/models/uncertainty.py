@@ -159,10 +159,15 @@ def load_uncertainties(path: str | Path) -> dict[str, HeadUncertainty]:
     return found
 
 
-def check_widths(
+def of_model(
     heads: Mapping[str, HeadUncertainty], model: FoundationModel, origin: str | Path
-) -> None:
-    """Raise for uncertainties of another model.
+) -> dict[str, HeadUncertainty]:
+    """Uncertainties in the order of the model's heads, if they fit.
+
+    Args:
+        heads: from a file.
+        model: whose they should be.
+        origin: the file, for the message.
 
     Raises:
         WeightsError: a head that the model does not have, or one of another width.
@@ -179,6 +184,7 @@ def check_widths(
             f"and {listing(wrong)} of another width; make it for this model: python -m training "
             "uncertainty"
         )
+    return {name: heads[name] for name in model.head_names if name in heads}
 
 
 def _half(matrix: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Model cards: what a model and each of its heads are, as data.
 
 A model folder holds `model.safetensors`, `card.yaml` and, if its heads can be mixed,
-`gate.safetensors`; the card names the SHA-256 of the others, so that none can be exchanged alone.
+`gate.safetensors`, if they know how sure they are, `uncertainty.safetensors`; the card names the
+SHA-256 of the others, so that none can be exchanged alone.
 """
 
 from __future__ import annotations
@@ -50,6 +51,24 @@ class Validation:
 
 
 @dataclass(frozen=True, kw_only=True, config=CONFIG)
+class Calibration:
+    """How well the uncertainty of a head's energies agrees with their errors on a split."""
+
+    split: str
+    """Which held-out structures; not those that the uncertainty was fitted to."""
+    n_structures: int
+    """Structures in it."""
+    rms_error_meV_per_atom: float
+    """Root mean square error of the energy per atom, meV."""
+    rms_uncertainty_meV_per_atom: float
+    """Root mean square uncertainty, meV; equal to the errors' where it is right on the whole."""
+    miscalibration_area: float
+    """Mean over probabilities p of |part of the errors inside the interval of p - p|; 0 is best."""
+    rank_correlation: float | None = None
+    """Spearman's, of |error| and uncertainty; None for fewer than ten structures."""
+
+
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
 class HeadInfo:
     """What one head is: theory, data, coverage, errors, use."""
 
@@ -85,6 +104,8 @@ class HeadInfo:
     """What an energy of zero means."""
     validation: Validation | None = None
     """Held-out errors."""
+    uncertainty: Calibration | None = None
+    """How good its uncertainties are; None if it has none, or no structure was left to see."""
     good_for: tuple[str, ...] = ()
     """Uses that were checked."""
     not_for: tuple[str, ...] = ()
@@ -147,6 +168,8 @@ class ModelCard:
     """SHA-256 of `model.safetensors`."""
     gate_sha256: str | None = None
     """SHA-256 of `gate.safetensors`, the weights of the heads in a mixture; None: there is none."""
+    uncertainty_sha256: str | None = None
+    """SHA-256 of `uncertainty.safetensors`, how sure each head is; None: there is none."""
     default_head: str
     """The head of `FoundationCalc(name)`; empty if the model has property heads only."""
     default_head_reason: str

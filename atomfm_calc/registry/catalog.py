@@ -6,15 +6,23 @@ Shipped models are folders `registry/shipped/NAME-VERSION`; a name without versi
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from atomfm_calc.errors import WeightsError, listing, lookup
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.models.gate import GATE_FILE, CompositionGate, load_gate, save_gate
+from atomfm_calc.models.uncertainty import (
+    UNCERTAINTY_FILE,
+    HeadUncertainty,
+    load_uncertainties,
+    of_model,
+    save_uncertainties,
+)
 from atomfm_calc.models.weights import WEIGHTS_FILE, load_weights, sha256_of
-from atomfm_calc.registry.card import CARD_FILE, ModelCard, load_card, save_card
+from atomfm_calc.registry.card import CARD_FILE, Calibration, ModelCard, load_card, save_card
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +41,8 @@ class LoadedModel:
     """Where it was read."""
     gate: CompositionGate | None = None
     """What `head="mixture"` weighs the heads by; None: the heads cannot be mixed."""
+    uncertainties: Mapping[str, HeadUncertainty] = field(default_factory=dict)
+    """How far each head may be off; of the heads that know it."""
 
 
 def list_models() -> dict[str, ModelCard]:
@@ -93,22 +103,48 @@ def load_model(name: str | Path, kernel: str = "reference") -> LoadedModel:
     gate = None if card.gate_sha256 is None else load_gate(folder / GATE_FILE)
     if gate is not None:
         _check_heads(gate, card, folder)
-    return LoadedModel(model=model, card=card, folder=folder, gate=gate)
+    uncertainties: Mapping[str, HeadUncertainty] = {}
+    if card.uncertainty_sha256 is not None:
+        path = folder / UNCERTAINTY_FILE
+        uncertainties = of_model(load_uncertainties(path), model, path)
+    return LoadedModel(
+        model=model, card=card, folder=folder, gate=gate, uncertainties=uncertainties
+    )
 
 
 def verify_model(folder: str | Path) -> ModelCard:
     """Check the files of a model folder against the SHA-256 of its card and return the card."""
     card = load_card(folder)
     _verify_file(Path(folder) / WEIGHTS_FILE, card.weights_sha256)
-    gate = Path(folder) / GATE_FILE
-    if card.gate_sha256 is not None:
-        _verify_file(gate, card.gate_sha256)
-    elif gate.exists():
-        raise WeightsError(
-            f"the card of {folder} does not name {GATE_FILE}; remove the file, or add it with "
-            "`python -m training gate`"
-        )
+    for name, (checksum, command) in _companions(card).items():
+        path = Path(folder) / name
+        if checksum is not None:
+            _verify_file(path, checksum)
+        elif path.exists():
+            raise WeightsError(
+                f"the card of {folder} does not name {name}; remove the file, or add it with "
+                f"`python -m training {command}`"
+            )
     return card
+
+
+def _companions(card: ModelCard) -> dict[str, tuple[str | None, str]]:
+    """File beside the weights -> its SHA-256, None if there is none, and the command for it."""
+    return {
+        GATE_FILE: (card.gate_sha256, "gate"),
+        UNCERTAINTY_FILE: (card.uncertainty_sha256, "uncertainty"),
+    }
+
+
+def copy_model(origin: Path, folder: Path) -> None:
+    """Copy weights, card and what the card names besides into a folder, unless it is the same."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if folder.resolve() == origin.resolve():
+        return
+    companions = _companions(load_card(origin))
+    named = [name for name, (checksum, _) in companions.items() if checksum is not None]
+    for name in (WEIGHTS_FILE, *named, CARD_FILE):
+        shutil.copyfile(origin / name, folder / name)
 
 
 def add_gate(folder: str | Path, gate: CompositionGate, measured: Mapping[str, str]) -> ModelCard:
@@ -127,6 +163,38 @@ def add_gate(folder: str | Path, gate: CompositionGate, measured: Mapping[str, s
     _check_heads(gate, card, folder)
     checksum = save_gate(gate, folder / GATE_FILE)
     card = replace(card, gate_sha256=checksum, measured={**card.measured, **measured})
+    save_card(card, folder)
+    return card
+
+
+def add_uncertainties(
+    folder: str | Path,
+    heads: Mapping[str, HeadUncertainty],
+    calibrations: Mapping[str, Calibration],
+    measured: Mapping[str, str],
+) -> ModelCard:
+    """Write uncertainties into a model folder, and their SHA-256 and quality on the card.
+
+    Args:
+        folder: of a model; earlier uncertainties are replaced.
+        heads: of the heads that have them.
+        calibrations: how good they are, of the heads where that is known.
+        measured: figures for the card.
+
+    Raises:
+        WeightsError: no model folder, or a damaged one.
+    """
+    folder = Path(folder)
+    card = load_card(folder)
+    infos = {
+        name: replace(info, uncertainty=calibrations.get(name)) for name, info in card.heads.items()
+    }
+    card = replace(
+        card,
+        uncertainty_sha256=save_uncertainties(heads, folder / UNCERTAINTY_FILE),
+        heads=infos,
+        measured={**card.measured, **measured},
+    )
     save_card(card, folder)
     return card
 

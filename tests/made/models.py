@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,9 +10,10 @@ import torch
 from atomfm_calc.models.architecture import Architecture, EnergyHeadConfig, PainnConfig
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.models.gate import CompositionGate, Reads
+from atomfm_calc.models.uncertainty import HeadUncertainty
 from atomfm_calc.models.weights import WEIGHTS_FILE, save_weights
 from atomfm_calc.registry.card import HeadInfo, ModelCard, save_card
-from atomfm_calc.registry.catalog import add_gate
+from atomfm_calc.registry.catalog import add_gate, add_uncertainties
 
 MOLECULES = ("H", "C", "N", "O", "Ar")
 CRYSTALS = ("O", "Na", "Al", "Si", "Cl", "Fe", "Cu")
@@ -115,4 +116,25 @@ def small_gate(
 def make_mixture_folder(path: Path, reads: Reads = "fractions") -> Path:
     """A model folder with the `small_gate`."""
     add_gate(make_model_folder(path), small_gate(reads=reads), {})
+    return path
+
+
+def make_uncertain_folder(
+    path: Path, heads: Sequence[str] = ("molecules", "everything"), usual: float = 1e9
+) -> Path:
+    """A model folder of which some heads know their uncertainty: one of made-up features."""
+    make_model_folder(path)
+    generator = torch.Generator().manual_seed(5)
+    known = {}
+    for name in heads:
+        features = torch.rand(30, 9, generator=generator, dtype=torch.float64)
+        known[name] = HeadUncertainty(
+            covariance=features.T @ features / 30,
+            regularization=1e-6,
+            scale=0.1,
+            usual=usual,
+            n_training=30,
+            n_calibration=5,
+        )
+    add_uncertainties(path, known, {}, {})
     return path
