@@ -56,8 +56,9 @@ assert np.abs(c[:3, 3:]).max() < 0.5  # zero in a cubic crystal
 #
 # Elastic constants are second derivatives at symmetric sites, just as [phonons](05_phonons.py)
 # are. The check is that they do not depend on the size of the strain. A stretch along a cube axis
-# leaves every silicon atom on an axis of symmetry in each direction; a shear does not. So a kink
-# at symmetric sites shows in C₄₄, while C₁₁, C₁₂ and the bulk modulus are what they are.
+# leaves enough axes through each silicon atom that no vector can point anywhere there; a shear
+# does not. So a kink at symmetric sites shows in C₄₄, while C₁₁, C₁₂ and the bulk modulus are
+# what they are.
 
 # %%
 starts = {
@@ -108,7 +109,8 @@ for factor in np.linspace(0.985, 1.015, 7):
     atoms.set_cell(atoms.cell * factor ** (1 / 3), scale_atoms=True)
     volumes.append(atoms.get_volume())
     pressures.append(-calc.get_stress(atoms)[:3].mean() / GPA)
-from_volume = -start.get_volume() * np.polyfit(volumes, pressures, 2) @ [2 * volumes[3], 1, 0]
+slope = np.polyval(np.polyder(np.polyfit(volumes, pressures, 2)), start.get_volume())
+from_volume = -start.get_volume() * slope
 from_strain = (found[name][2, 0] + 2 * found[name][2, 1]) / 3
 print(f"bulk modulus of {name}: {from_volume:.1f} GPa from pressures, ", end="")
 print(f"{from_strain:.1f} GPa from (C11 + 2 C12)/3; experiment: 98 GPa")
