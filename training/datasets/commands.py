@@ -66,7 +66,7 @@ def show_dataset(name: Annotated[str, typer.Argument(help="Name in the list.")])
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     info = lookup(DATASETS, name, "dataset").info
-    for fact, text in _facts(info):
+    for fact, text in dataset_facts(info):
         table.add_row(fact, text)
     console = Console()
     console.print(table)
@@ -74,7 +74,8 @@ def show_dataset(name: Annotated[str, typer.Argument(help="Name in the list.")])
     console.print(f"how to get it: {info.obtain}", soft_wrap=True, markup=False)
 
 
-def _facts(info: DatasetInfo) -> list[tuple[str, str]]:
+def dataset_facts(info: DatasetInfo) -> list[tuple[str, str]]:
+    """What is known about a dataset, each fact with its name; without how to get it."""
     charges = "as the files say" if info.uses_charge else "not in the files; taken as 0 and 1"
     return [
         ("name and head", info.name),
