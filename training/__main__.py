@@ -149,6 +149,20 @@ def gate(
     typer.echo(table)
 
 
+@app.command()
+def uncertainty(
+    model: Annotated[str, typer.Argument(help="Shipped name or model folder.")],
+    data: Annotated[
+        Path, typer.Option(help="Folder of the run that made the model, or its configuration.")
+    ],
+    out: Annotated[Path, typer.Option(help="Model folder to write; may be that of the model.")],
+) -> None:
+    """Let heads tell how far their energies may be off: from the data that they were trained on."""
+    from training.uncertainty import make_uncertainties
+
+    typer.echo(make_uncertainties(model, data, out))
+
+
 @app.command(
     context_settings={
         "ignore_unknown_options": True,

@@ -34,9 +34,8 @@ you compute before you publish a gate.
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,19 +44,17 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from atomfm_calc.config import load_config
 from atomfm_calc.errors import DataError
 from atomfm_calc.models.derivatives import predict_heads
 from atomfm_calc.models.gate import CompositionGate, count_elements
-from atomfm_calc.models.weights import WEIGHTS_FILE
-from atomfm_calc.registry.card import CARD_FILE, ModelCard
-from atomfm_calc.registry.catalog import LoadedModel, add_gate, find_model, load_model
+from atomfm_calc.registry.card import ModelCard
+from atomfm_calc.registry.catalog import LoadedModel, add_gate, copy_model
 from atomfm_calc.registry.coverage import objections
 from atomfm_calc.sample import Sample
 from training.assemble import assemble
-from training.config import BatchLimits, PretrainConfig
+from training.config import BatchLimits
 from training.data.loader import Batch, FixedLoader
-from training.pretrain import load_run_config
+from training.trained_model import load_trained
 from training.training_data import TrainingData
 
 logger = logging.getLogger(__name__)
@@ -314,11 +311,9 @@ def make_gate(model: str, data: Path, folder: Path, config: GateConfig | None = 
     Raises:
         ConfigError, DataError, WeightsError, UnknownNameError: as in what it is made of.
     """
-    run = load_run_config(data) if data.is_dir() else load_config(PretrainConfig, data)
-    source = replace(run.data, files_of_run=data) if data.is_dir() else run.data
-    torch.set_num_threads(run.threads)
-    loaded = load_model(model, run.kernel)
-    structures = assemble(run.heads, source, loaded.model.cutoff)
+    trained = load_trained(model, data)
+    loaded, run = trained.loaded, trained.run
+    structures = assemble(run.heads, trained.data, loaded.model.cutoff)
     config = config or GateConfig()
     seen, chosen_by, held_out = (
         measure_errors(loaded, structures, split, run.batch, limit)
@@ -333,11 +328,7 @@ def make_gate(model: str, data: Path, folder: Path, config: GateConfig | None = 
     rows = report(gate, held_out, loaded.card.default_head)
     with torch.no_grad():
         factor = float(held_out.relative_error(gate(held_out.counts, held_out.allowed)))
-    origin = find_model(model)
-    folder.mkdir(parents=True, exist_ok=True)
-    if folder.resolve() != origin.resolve():
-        for name in (WEIGHTS_FILE, CARD_FILE):
-            shutil.copyfile(origin / name, folder / name)
+    copy_model(loaded.folder, folder)
     figures = {
         "mixture, fitted to": f"forces of {len(chosen_by.counts)} validation and "
         f"{len(seen.counts)} training structures, {len(gate.training_fractions)} compositions",
