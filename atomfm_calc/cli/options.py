@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 import typer
 
@@ -69,6 +69,20 @@ class CalculatorOptions:
     """2S+1"""
     allow_unseen_elements: UnseenOption = False
     """Compute elements that the head was not trained on."""
+    on_uncertain: Annotated[
+        str,
+        typer.Option(
+            "--on-uncertain", help="Energies above --max-uncertainty: ignore, warn, raise (stop)."
+        ),
+    ] = "ignore"
+    """ignore, warn or raise."""
+    max_uncertainty: Annotated[
+        float | None,
+        typer.Option(
+            "--max-uncertainty", help="eV/atom; else what 95 % of the held-out structures keep."
+        ),
+    ] = None
+    """eV/atom, one standard deviation; None: the head's own."""
 
     def settings(self) -> CalculatorSettings:
         """The calculator settings that the options describe."""
@@ -82,6 +96,8 @@ class CalculatorOptions:
             charge=self.charge,
             multiplicity=self.multiplicity,
             allow_unseen_elements=self.allow_unseen_elements,
+            on_uncertain=cast(Any, self.on_uncertain),  # CalculatorSettings checks the word
+            max_uncertainty=self.max_uncertainty,
         )
 
     def load(self) -> FoundationCalc:

@@ -17,7 +17,7 @@ from atomfm_calc.calculators.evaluator import Evaluator
 from atomfm_calc.calculators.setup import resolve_head
 from atomfm_calc.errors import ConfigError, InsufficientMemoryError
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.models.derivatives import predict, predict_heads
+from atomfm_calc.models.derivatives import Prediction, predict, predict_heads
 from atomfm_calc.registry.coverage import unseen_elements
 from atomfm_calc.screening.campaign import Stage
 from atomfm_calc.screening.graphs import ListedBlock
@@ -54,6 +54,8 @@ class Results:
     """[N, 3] eV/Å of the first head; None if not asked for"""
     stress: Array | None
     """[S, 3, 3] eV/Å³ of the first head; NaN if not periodic in three directions"""
+    uncertainty: Array | None
+    """[S] eV, of the first head's energy; None if it does not know how far it may be off"""
 
 
 class StageEvaluator:
@@ -78,6 +80,7 @@ class StageEvaluator:
         )  # [H, Z]
         self._uses_charge = np.array([card.uses_charge for card in cards])
         self._cards = cards
+        self._is_aware = self.heads[0] in evaluator.uncertainties.heads
 
     @property
     def want(self) -> tuple[str, ...]:
@@ -137,6 +140,7 @@ class StageEvaluator:
             above_references=np.zeros(0),
             forces=np.full((n_atoms, 3), np.nan) if self.stage.forces else None,
             stress=np.full((n_structures, 3, 3), np.nan) if self.stage.stress else None,
+            uncertainty=np.full(n_structures, np.nan) if self._is_aware else None,
         )
         failed = np.full(n_structures, "", dtype="U20")
         waiting = listed.batches(self.budget)[::-1]
@@ -197,6 +201,8 @@ class StageEvaluator:
                     predictions = predict_heads(evaluator.model, moved, names, ("energy",))
                     stacked = torch.stack([predictions[name].energy for name in names])
                     results.energies[members, rows] = stacked.cpu().numpy()
+                    if self.heads[0] in predictions:
+                        self._note_uncertainty(predictions[self.heads[0]], graph, rows, results)
             if derivatives:
                 self._derivatives(first, listed.block, rows, results)
 
@@ -208,11 +214,19 @@ class StageEvaluator:
         energy_of = self.evaluator.model.energy_of(self.heads[0])
         prediction = predict(energy_of, graph.to(self.evaluator.device), want)
         results.energies[0, rows] = prediction.energy.detach().cpu().numpy()
+        self._note_uncertainty(prediction, graph, rows, results)
         if results.forces is not None and prediction.forces is not None:
             atoms = slice(block.first_atom[rows.start], block.first_atom[rows.stop])
             results.forces[atoms] = prediction.forces.cpu().numpy()
         if results.stress is not None and prediction.stress is not None:
             results.stress[rows] = prediction.stress.cpu().numpy()
+
+    def _note_uncertainty(
+        self, prediction: Prediction, graph: AtomicGraph, rows: slice, results: Results
+    ) -> None:
+        known = self.evaluator.uncertainties.of(self.heads[0], prediction, graph)
+        if results.uncertainty is not None and known is not None:
+            results.uncertainty[rows] = [one.energy for one in known]
 
     def _columns(self, results: Results, block: StructureBlock) -> Columns:
         columns: Columns = {
@@ -223,8 +237,10 @@ class StageEvaluator:
         if len(self.heads) > 1:
             for name, energies in zip(self.heads, results.energies, strict=True):
                 columns[f"energy_{column_name(name)}"] = energies
-            for name, estimate in ESTIMATES.items():
-                columns[name] = estimate(results, block)
+        for name, estimate in ESTIMATES.items():
+            values = estimate(results, block)
+            if values is not None:
+                columns[name] = values
         if results.forces is not None:
             squares = (results.forces**2).sum(axis=1)
             starts = block.first_atom[:-1]
@@ -262,14 +278,24 @@ def column_name(head: str) -> str:
     return head.replace("-", "_")
 
 
-def _head_spread(results: Results, block: StructureBlock) -> Array:
-    """Standard deviation over heads of the energy above references, eV/atom; NaN for one head."""
+def _head_spread(results: Results, block: StructureBlock) -> Array | None:
+    """Standard deviation over heads of the energy above references, eV/atom; NaN for one head.
+
+    None where one head is asked. It tells of theories and fits that differ, not of uncertainty.
+    """
+    if len(results.energies) < 2:
+        return None
     known = np.isfinite(results.above_references)
     count = known.sum(axis=0)
     values = np.where(known, results.above_references / block.n_atoms, 0.0)
     mean = values.sum(axis=0) / np.maximum(count, 1)
     squares = np.where(known, (values - mean) ** 2, 0.0).sum(axis=0)
     return np.where(count > 1, np.sqrt(squares / np.maximum(count, 1)), np.nan)
+
+
+def _uncertainty(results: Results, block: StructureBlock) -> Array | None:
+    """One standard deviation of the first head's error, eV/atom; None if it does not know it."""
+    return None if results.uncertainty is None else results.uncertainty / block.n_atoms
 
 
 def _with_charges(graph: AtomicGraph, block: StructureBlock, rows: slice) -> AtomicGraph:
@@ -294,6 +320,8 @@ def _blank(results: Results, block: StructureBlock, refused: NDArray[np.bool_]) 
         results.forces[refused[block.structure_of_atom]] = np.nan
     if results.stress is not None:
         results.stress[refused] = np.nan
+    if results.uncertainty is not None:
+        results.uncertainty[refused] = np.nan
 
 
 def _select(results: Results, block: StructureBlock, kept: NDArray[np.bool_]) -> Results:
@@ -303,6 +331,7 @@ def _select(results: Results, block: StructureBlock, kept: NDArray[np.bool_]) ->
         above_references=results.above_references,
         forces=None if results.forces is None else results.forces[atoms],
         stress=None if results.stress is None else results.stress[kept],
+        uncertainty=None if results.uncertainty is None else results.uncertainty[kept],
     )
 
 
@@ -316,5 +345,8 @@ def _sizes(listed: ListedBlock, bad: NDArray[np.bool_]) -> list[str]:
     return [f"{n_atoms} atoms, {n_edges} edges" for n_atoms, n_edges in sizes]
 
 
-ESTIMATES: dict[str, Callable[[Results, StructureBlock], Array]] = {"head_spread": _head_spread}
-"""Columns that say how far to trust a row, where several heads are asked: [S]."""
+ESTIMATES: dict[str, Callable[[Results, StructureBlock], Array | None]] = {
+    "head_spread": _head_spread,
+    "uncertainty_per_atom": _uncertainty,
+}
+"""Columns that say how far to trust a row: [S]; None where a stage does not have one."""

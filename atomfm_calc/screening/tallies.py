@@ -23,6 +23,7 @@ SHOWN = (
     "above_references_per_atom",
     "energy_above_hull",
     "head_spread",
+    "uncertainty_per_atom",
     "max_force",
     "pressure",
     "n_atoms",

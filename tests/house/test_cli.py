@@ -13,6 +13,8 @@ CALCULATOR = {
     "--charge",
     "--multiplicity",
     "--allow-unseen-elements",
+    "--on-uncertain",
+    "--max-uncertainty",
 }
 PLACE = {"--index", "--out", "--overwrite", "--json", "--dry-run"}
 COMMANDS: dict[str, set[str]] = {
@@ -20,7 +22,7 @@ COMMANDS: dict[str, set[str]] = {
     "atomfm models": set(),
     "atomfm models advise": {"file", "--model", "--json"},
     "atomfm models list": {"--json"},
-    "atomfm models show": {"name", "--head", "--json"},
+    "atomfm models show": {"name", "--head", "--html", "--parity", "--json"},
     "atomfm models verify": {"name", "--json"},
     "atomfm models import-hydragnn": {
         *("run", "--out", "--head-names", "--card", "--references", "--neighbors"),
@@ -87,6 +89,10 @@ COMMANDS: dict[str, set[str]] = {
         *("--device", "--dtype", "--allow-unseen-elements", "--json"),
     },
     "atomfm screen report": {"folder", "--out", "--top", "--json"},
+    "atomfm check": {
+        *("--calculator", "--structures", "--precision", "--only", "--out", "--json"),
+        *CALCULATOR,
+    },
     "atomfm doctor": {"--json"},
 }
 

@@ -16,6 +16,7 @@ from atomfm_calc.calculators.batch import predict_many
 from atomfm_calc.calculators.calculator import FoundationCalc
 from atomfm_calc.calculators.setup import CalculatorSettings
 from atomfm_calc.errors import PropertyError, SetupError, UncertainError
+from atomfm_calc.workflows.dynamics import DynamicsSettings, run_dynamics
 from tests.made.models import make_uncertain_folder
 
 Make = Callable[..., FoundationCalc]
@@ -167,3 +168,20 @@ def test_a_pickled_calculator_knows_as_much(make_uncertain: Make, ethanol: Atoms
     twin = pickle.loads(pickle.dumps(calc))
     assert twin.uncertainty(ethanol).energy == pytest.approx(calc.uncertainty(ethanol).energy)
     assert FoundationCalc.fromdict(calc.todict()).todict() == calc.todict()
+
+
+def test_dynamics_stops_where_it_becomes_uncertain(make_uncertain: Make) -> None:
+    water = molecule("H2O")
+    start = make_uncertain().uncertainty(water).per_atom
+    calc = make_uncertain(on_uncertain="raise", max_uncertainty=1.0001 * start)
+    result = run_dynamics(water, calc, DynamicsSettings(temperature_K=2000.0, n_steps=200))
+    assert not result.completed
+    assert 0 < result.n_steps < 200
+    assert "is uncertain of this structure" in result.reason
+    assert make_uncertain().uncertainty(result.atoms).per_atom > 1.0001 * start  # it is there
+
+
+def test_dynamics_that_begins_uncertain_is_an_error(make_uncertain: Make) -> None:
+    calc = make_uncertain(on_uncertain="raise", max_uncertainty=1e-9)
+    with pytest.raises(UncertainError, match="set by max_uncertainty"):
+        run_dynamics(molecule("H2O"), calc, DynamicsSettings(n_steps=5))
