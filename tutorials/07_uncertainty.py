@@ -20,6 +20,7 @@ from ase.io import read
 from scipy.stats import spearmanr
 
 from atomfm_calc import FoundationCalc
+from atomfm_calc.errors import PropertyError
 from downstream.stand_in import STAND_INS, stand_in_path
 
 calc = FoundationCalc("painn-lead", default_dtype="float64")
@@ -62,6 +63,28 @@ for amplitude, spread, size in zip(amplitudes, spreads.mean(1), sizes.mean(1), s
 assert spreads[-1].mean() > 2 * spreads[0].mean()
 
 # %% [markdown]
+# ## The uncertainty of one head
+#
+# A model may ship with an estimate of how far each head's energy is from its own theory: the
+# rigidity of its last layer, one standard deviation, scaled on held-out structures. Then
+# `FoundationCalc(..., on_uncertain="raise")` stops dynamics where the head has nothing to go by.
+
+# %%
+try:
+    known = [calc.uncertainty(atoms) for atoms in structures]
+except PropertyError as reason:
+    print(reason)
+else:
+    per_atom = 1e3 * np.array([one.per_atom for one in known]).reshape(len(amplitudes), -1)
+    figure, axes = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
+    axes.semilogx(amplitudes, per_atom, ".", color="C2")
+    axes.semilogx(amplitudes, per_atom.mean(axis=1), color="C2", label=f"head {calc.head}")
+    axes.axhline(1e3 * known[0].usual, color="0.6", label="95 % of held-out structures")
+    axes.set(xlabel="random displacement (Å)", ylabel="uncertainty (meV/atom)", ylim=(0, None))
+    axes.legend()
+    plt.show()
+
+# %% [markdown]
 # ## Is a large spread a large error?
 #
 # The package holds a few frames of hot ethanol and malonaldehyde with forces from Hartree and
@@ -90,8 +113,10 @@ for formula in np.unique(formulas):
     axes.loglog(spread[chosen], error[chosen], ".", ms=4, alpha=0.6, label=formula)
 limits = np.array([spread.min(), error.max()])
 axes.loglog(limits, limits, color="0.6", lw=0.8, label="error = spread")
-for axis in (axes.xaxis, axes.yaxis):
-    axis.set_minor_formatter("")
+ticks = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+axes.set_xticks(ticks[1:], ticks[1:], minor=False)
+axes.set_yticks(ticks[1:], ticks[1:], minor=False)
+axes.minorticks_off()
 axes.set(xlabel="spread between heads (eV/Å)", ylabel="distance from Hartree–Fock (eV/Å)")
 axes.legend(fontsize=8)
 plt.show()
