@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from atomfm_calc import __version__
+from atomfm_calc.cli.check import check
 from atomfm_calc.cli.doctor import doctor
 from atomfm_calc.cli.exit_status import EXIT_STATUS_HELP, status_of
 from atomfm_calc.cli.models import models_app
@@ -33,6 +34,7 @@ app.add_typer(models_app, name="models")
 app.command()(with_options(predict))
 app.add_typer(run_app, name="run")
 app.add_typer(screen_app, name="screen")
+app.command()(with_options(check))
 app.command()(doctor)
 
 

@@ -11,7 +11,7 @@ from tests.house.sources import FOLDERS, PACKAGES, imports_of, is_under, python_
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("units", "config", "packages", "properties"),
+    ("units", "config", "packages", "properties", "periodic_table", "web_page"),
     ("sample", "graph"),
     ("neighbors", "kernels", "convert"),
     ("neighbors_batch",),
@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 PACKAGE_RULES: dict[str, tuple[str, ...]] = {
     "atomfm_calc/": ("training", "downstream", "tests", "tutorials"),
     "atomfm_calc/workflows/": ("atomfm_calc.calculators", "atomfm_calc.models", "torch"),
+    "atomfm_calc/conformance/": ("atomfm_calc.calculators", "atomfm_calc.models", "torch"),
     "atomfm_calc/models/": ("ase.Atoms", "ase.io", "numpy"),
     "training/": (
         "atomfm_calc.calculators", "atomfm_calc.workflows", "atomfm_calc.screening",
@@ -73,7 +74,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     ),
     "pyarrow": (
         "atomfm_calc/screening/sinks/parquet.py", "atomfm_calc/screening/readers/table.py",
-        "tests/",
+        "tests/", "tutorials/",
     ),
     "torch_geometric": (
         "atomfm_calc/models/schnet.py", "atomfm_calc/models/dimenet.py",
@@ -87,7 +88,7 @@ DOORS: dict[str, tuple[str, ...]] = {
         "atomfm_calc/screening/readers/ase_lmdb.py", "tests/",
     ),
     "ase_db_backends": ("training/datasets/readers/ase_database.py",),
-    "h5py": ("training/datasets/readers/hdf5.py", "tests/", "benchmarks/"),
+    "h5py": ("training/datasets/readers/hdf5.py", "tests/", "benchmarks/", "tutorials/"),
     "ijson": ("training/datasets/readers/json_entries.py",),
     "google": ("training/datasets/readers/tfrecord.py",),
     "google_crc32c": ("training/datasets/readers/tfrecord.py",),
@@ -100,17 +101,20 @@ DOORS: dict[str, tuple[str, ...]] = {
         "atomfm_calc/cli/", "training/hpo/", "training/scaling/", "downstream/plots.py",
         "tutorials/", "benchmarks/", "docs/", "tests/tutorials/",
     ),
-    "typer": ("atomfm_calc/cli/", "training/", "downstream/", "tests/"),
+    "pytest": (
+        "atomfm_calc/conformance/plugin.py", "atomfm_calc/conformance/contract.py", "tests/",
+    ),
+    "typer": ("atomfm_calc/cli/", "training/", "downstream/", "tests/", "docs/"),
     "ase.Atoms": (
         "atomfm_calc/convert.py", "atomfm_calc/calculators/", "atomfm_calc/workflows/",
-        "atomfm_calc/screening/", "atomfm_calc/cli/", "training/collection/",
-        "training/datasets/readers/", "downstream/stand_in/", "tests/", "tutorials/",
-        "benchmarks/", "docs/",
+        "atomfm_calc/conformance/", "atomfm_calc/screening/", "atomfm_calc/cli/",
+        "training/collection/", "training/datasets/readers/", "downstream/stand_in/", "tests/",
+        "tutorials/", "benchmarks/", "docs/",
     ),
     "ase.io": (
-        "atomfm_calc/workflows/", "atomfm_calc/screening/", "atomfm_calc/cli/",
-        "training/collection/", "training/datasets/readers/", "tests/", "tutorials/",
-        "benchmarks/", "docs/",
+        "atomfm_calc/workflows/", "atomfm_calc/conformance/plugin.py", "atomfm_calc/screening/",
+        "atomfm_calc/cli/", "training/collection/", "training/datasets/readers/", "tests/",
+        "tutorials/", "benchmarks/", "docs/",
     ),
 }  # fmt: skip
 """The files that may import a heavy dependency, or speak ASE's structures."""

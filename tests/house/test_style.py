@@ -20,6 +20,8 @@ ENVIRONMENT_READERS = (
     "training/parallel/process.py",
     "atomfm_calc/models/mace_blocks.py",  # puts back what the library writes there
 )
+PICKLERS = ("atomfm_calc/conformance/state.py",)
+"""Loads what it wrote itself a moment ago, to see whether worker processes could."""
 UNSAFE_MODULES = ("pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve")
 DRAWERS = ("utils", "util", "misc", "helpers", "helper", "common")
 MACHINE_PATH = re.compile(r"(?<![\w.~<>-])/(home|root|Users|tmp|opt|mnt|scratch|work)/\w")
@@ -85,7 +87,8 @@ def test_nothing_is_loaded_that_can_run_code(path: str) -> None:
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import | ast.ImportFrom):
             names = {alias.name for alias in node.names} | {getattr(node, "module", None)}
-            assert not names & set(UNSAFE_MODULES), f"{path}:{node.lineno}"
+            unsafe = set(UNSAFE_MODULES) - ({"pickle"} if path in PICKLERS else set())
+            assert not names & unsafe, f"{path}:{node.lineno}"
     for name, call in calls_of(path):
         given = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
         place = f"{path}:{call.lineno}: {name}"
