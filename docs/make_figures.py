@@ -18,25 +18,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from atomfm_calc.periodic_table import place_of
 from atomfm_calc.registry.card import ModelCard, SplitErrors, load_card
 from atomfm_calc.registry.catalog import find_model
 
-NOBLE_GASES = (0, 2, 10, 18, 36, 54, 86, 118)
 COLORS = colormaps["YlGnBu"]
 PREDICTORS = {"references_only": "#cccccc", "alone": "#7fb3d5", "joint": "#0b3c5d"}
 """Fields of `Validation` and their colors."""
 LABELS = {"references_only": "references only", "alone": "trained alone", "joint": "this model"}
-
-
-def place_in_periodic_table(atomic_number: int) -> tuple[float, int]:
-    """Row and column; the f elements stand in two rows below the others."""
-    period = next(row for row, last in enumerate(NOBLE_GASES) if atomic_number <= last)
-    index = atomic_number - NOBLE_GASES[period - 1] - 1
-    length = NOBLE_GASES[period] - NOBLE_GASES[period - 1]
-    if length == 32 and 2 <= index <= 15:
-        return period + 2.5, index + 1
-    left_block = 1 if length == 2 else 2
-    return period, index if index < left_block else index - length + 18
 
 
 def draw_periodic_table(axes: Axes, card: ModelCard) -> None:
@@ -46,16 +35,16 @@ def draw_periodic_table(axes: Axes, card: ModelCard) -> None:
     for symbol, number in atomic_numbers.items():
         if not 1 <= number <= 118:
             continue
-        row, column = place_in_periodic_table(number)
+        row, column = place_of(number)
         share = counts[symbol] / most
         color = COLORS(0.1 + 0.8 * share) if counts[symbol] else "#f2f2f2"
         ink = "white" if share > 0.55 else "#222222" if counts[symbol] else "#b0b0b0"
-        axes.add_patch(Rectangle((column, row), 0.94, 0.94, facecolor=color))
-        axes.text(column + 0.47, row + 0.4, symbol, ha="center", va="center", color=ink)
+        axes.add_patch(Rectangle((column - 1, row), 0.94, 0.94, facecolor=color))
+        axes.text(column - 0.53, row + 0.4, symbol, ha="center", va="center", color=ink)
         if counts[symbol]:
             text = str(counts[symbol])
-            axes.text(column + 0.47, row + 0.76, text, ha="center", va="center", color=ink, size=6)
-    axes.set(xlim=(-0.1, 18.1), ylim=(10.6, 0.8), aspect="equal")
+            axes.text(column - 0.53, row + 0.76, text, ha="center", va="center", color=ink, size=6)
+    axes.set(xlim=(-0.1, 18.1), ylim=(11.1, 0.8), aspect="equal")
     axes.set_title(f"heads trained on each element ({len(counts)} elements)")
     axes.set_axis_off()
 

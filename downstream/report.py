@@ -8,6 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from atomfm_calc.periodic_table import ELEMENTS_STYLE
+from atomfm_calc.web_page import html_table, web_page
 from downstream import plots
 from downstream.periodic_table import element_map
 from downstream.summary import Result, best_cell, structures_of, summarize
@@ -19,10 +21,8 @@ Table = tuple[tuple[str, ...], Sequence[tuple[str, ...]]]
 """Header and rows."""
 CSS = """body{font:15px/1.45 system-ui,sans-serif;max-width:70em;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse;margin:1em 0}td,th{padding:.25em .8em;border-bottom:1px solid #ddd;
-text-align:left}.figures{display:flex;flex-wrap:wrap;gap:1em}.elements{display:grid;
-grid-template-columns:repeat(18,3.6em);gap:2px;font-size:12px}.elements div{padding:.15em;
-text-align:center;background:#f3f3f3;color:#999}.elements .seen{color:#000}
-.elements small{font-size:10px}.wide{overflow-x:auto}"""
+text-align:left}.number{text-align:right}.figures{display:flex;flex-wrap:wrap;gap:1em}
+.wide{overflow-x:auto}"""
 
 
 def write_report(output: Path) -> Result:
@@ -60,11 +60,7 @@ def html(summary: Result) -> str:
     parts += [f"<p>{escape(_element_words(summary))}</p>"]
     for title in list(named)[1:]:
         parts += _section(title, named)
-    body = "\n".join(parts)
-    return (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(summary['recipe'])}"
-        f"</title><style>{CSS}</style>\n{body}</html>\n"
-    )
+    return web_page(summary["recipe"], "\n".join(parts), CSS + ELEMENTS_STYLE)
 
 
 def facts(summary: Result) -> Iterator[str]:
@@ -188,15 +184,7 @@ def markdown_table(table: Table) -> str:
 
 
 def _section(title: str, named: Mapping[str, Table]) -> list[str]:
-    header, rows = named[title]
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join(
-        f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in row)}</tr>" for row in rows
-    )
-    return [
-        f"<h2>{escape(title)}</h2>",
-        f"<div class=wide><table><tr>{head}</tr>{body}</table></div>",
-    ]
+    return [f"<h2>{escape(title)}</h2>", html_table(*named[title])]
 
 
 def _pair(entry: Mapping[str, Any]) -> str:

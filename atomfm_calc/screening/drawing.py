@@ -11,6 +11,7 @@ from ase.data import chemical_symbols, covalent_radii
 from ase.data.colors import jmol_colors
 from numpy.typing import NDArray
 
+from atomfm_calc.periodic_table import place_of
 from atomfm_calc.screening.tallies import Histogram
 
 WIDTH, HEIGHT = 360, 170
@@ -20,8 +21,6 @@ VIEW = (0.35, 0.55)
 """Angles in radians about x and y from which structures are seen."""
 CELL = 30
 """Pixels of one element in the periodic table."""
-LANTHANIDES, ACTINIDES = range(57, 72), range(89, 104)
-ROW_LENGTHS = (2, 8, 8, 18, 18, 32, 32)
 
 
 def histogram_svg(name: str, histogram: Histogram) -> str:
@@ -68,33 +67,17 @@ def _framed(content: str, title: str, left: str, right: str) -> str:
     )
 
 
-def element_place(number: int) -> tuple[int, int]:
-    """Row and column of an element in the periodic table of 18 columns, f elements below it."""
-    if number in LANTHANIDES:
-        return 8, 3 + number - LANTHANIDES.start
-    if number in ACTINIDES:
-        return 9, 3 + number - ACTINIDES.start
-    before, row = 0, 0
-    while number > before + ROW_LENGTHS[row]:
-        before += ROW_LENGTHS[row]
-        row += 1
-    place = number - before
-    from_right = before + ROW_LENGTHS[row] - number
-    in_s_block = place <= 2 and not (row == 0 and place == 2)
-    return row, place - 1 if in_s_block else 17 - from_right
-
-
 def periodic_table_svg(values: NDArray[np.float64], label: str) -> str:
     """Elements shaded by a value [Z]; NaN is left white."""
     known = values[np.isfinite(values)]
     low, high = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
     cells = []
     for number in range(1, min(len(values), 119)):
-        row, column = element_place(number)
+        row, column = place_of(number)
         value = float(values[number])
         share = (value - low) / (high - low) if high > low else 1.0
         fill = f"hsl(210,70%,{92 - 52 * share:.0f}%)" if np.isfinite(value) else "#fff"
-        x, y = column * CELL, row * CELL
+        x, y = (column - 1) * CELL, (row - 1) * CELL
         cells.append(
             f'<rect x="{x}" y="{y}" width="{CELL - 1}" height="{CELL - 1}" fill="{fill}" '
             f'stroke="#ccc"><title>{chemical_symbols[number]}: {value:.4g}</title></rect>'

@@ -27,6 +27,7 @@ from atomfm_calc.screening.sinks import SINKS
 from atomfm_calc.screening.sinks.sink import write_at_once
 from atomfm_calc.screening.structures import REASONS
 from atomfm_calc.screening.tallies import StageTally, tally
+from atomfm_calc.web_page import html_table, web_page
 
 POINTS = 60
 """Of the line of throughput."""
@@ -65,10 +66,7 @@ def write_report(folder: Path, path: Path, n_structures: int = 12) -> Path:
             sections.append(_structures(place.path / SELECTED_FILE, n_structures))
         else:
             sections.append(f"<h2>{html.escape(stage.name)}</h2><p>not begun</p>")
-    page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Screening</title>'
-        f"<style>{STYLE}</style><body>{''.join(sections)}</body></html>\n"
-    )
+    page = web_page("Screening", "".join(sections), STYLE)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_at_once(page.encode(), path)
     return path
@@ -92,16 +90,12 @@ def _section(counts: StageTally) -> str:
         parts.append(periodic_table_svg(number, "structures that contain the element"))
         parts.append(periodic_table_svg(mean, "their mean energy above references, eV/atom"))
     if lost:
-        rows = "".join(
-            f"<tr><td>{html.escape(reason)}</td><td>{count:,}</td>"
-            f"<td>{html.escape(REASONS.get(reason, ''))}</td>"
-            f"<td>{html.escape(counts.examples[reason])}</td></tr>"
+        rows = [
+            (reason, f"{count:,}", REASONS.get(reason, ""), counts.examples[reason])
             for reason, count in counts.reasons.most_common()
-        )
-        parts.append(
-            "<h3>Quarantine</h3><table><tr><th>reason</th><th>candidates</th><th>meaning</th>"
-            f"<th>for example</th></tr>{rows}</table>"
-        )
+        ]
+        header = ("reason", "candidates", "meaning", "for example")
+        parts += ["<h3>Quarantine</h3>", html_table(header, rows)]
     return "".join(parts)
 
 

@@ -15,6 +15,7 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from atomfm_calc.config import load_config
+from atomfm_calc.web_page import web_page
 from training.hpo.campaign import CampaignConfig, Parameter, Value
 from training.hpo.importance import importance
 from training.hpo.run import table_file
@@ -58,11 +59,7 @@ def write_report(folder: Path, path: Path) -> Path:
         if sum(trial.has_score for trial in trials) >= needed:
             parts.append(f"<h2>{title}</h2>{_picture(draw, campaign, trials)}")
     parts.append(f"<h2>Trials</h2>{_table(campaign, trials)}")
-    page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Campaign</title>'
-        f"<style>{STYLE}</style><body>{''.join(parts)}</body></html>\n"
-    )
-    path.write_text(page, encoding="utf-8")
+    path.write_text(web_page("Campaign", "".join(parts), STYLE), encoding="utf-8")
     return path
 
 

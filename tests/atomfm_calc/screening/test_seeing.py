@@ -13,7 +13,7 @@ from ase.build import bulk
 from atomfm_calc.cli import main
 from atomfm_calc.errors import DataError, SetupError
 from atomfm_calc.packages import require
-from atomfm_calc.screening.drawing import element_place, structure_svg
+from atomfm_calc.screening.drawing import structure_svg
 from atomfm_calc.screening.drive import run_campaign
 from atomfm_calc.screening.plan import measure, project
 from atomfm_calc.screening.progress import Progress
@@ -39,22 +39,6 @@ def test_the_report_shows_rows_structures_and_quarantine(screen: Screen, tmp_pat
 def test_a_report_needs_a_screening(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no screening"):
         write_report(tmp_path, tmp_path / "page.html")
-
-
-@pytest.mark.parametrize(
-    ("number", "place"),
-    [
-        (1, (0, 0)),
-        (2, (0, 17)),
-        (5, (1, 12)),
-        (21, (3, 2)),
-        (58, (8, 4)),
-        (72, (5, 3)),
-        (118, (6, 17)),
-    ],
-)
-def test_elements_stand_where_they_stand_in_the_periodic_table(number, place) -> None:
-    assert element_place(number) == place
 
 
 def test_a_crystal_is_drawn_with_its_cell() -> None:
