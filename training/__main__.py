@@ -101,6 +101,10 @@ def evaluate(
     precisions: Annotated[
         bool, typer.Option("--precision-table", help="Measure fp64, fp32 and bf16 instead.")
     ] = False,
+    parity: Annotated[
+        Path | None,
+        typer.Option(help="File for labels and predictions, which the model's page draws."),
+    ] = None,
 ) -> None:
     """Errors per head on held-out structures, beside the element references alone."""
     if precisions:
@@ -112,6 +116,12 @@ def evaluate(
     from training.evaluate import evaluate_run
 
     typer.echo(evaluate_run(run, split, limit).table())
+    if parity is not None:
+        from atomfm_calc.registry.parity import save_parity
+        from training.parity import parity_of_run
+
+        save_parity(parity_of_run(run, split, limit), parity)
+        typer.echo(f"wrote {parity}", err=True)
 
 
 @app.command()

@@ -59,20 +59,47 @@ def _summary(name: str, card: ModelCard) -> dict[str, Any]:
 def show(
     name: NameArgument = DEFAULT_MODEL,
     head: Annotated[str | None, typer.Option("--head", help="All about one head.")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a page about the model to this file.")
+    ] = None,
+    parity: Annotated[
+        Path | None,
+        typer.Option("--parity", help="Plots for it (python -m training evaluate RUN --parity)."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Describe a model and its heads."""
     from atomfm_calc.config import config_to_dict
+    from atomfm_calc.errors import ConfigError
     from atomfm_calc.registry.card import load_card
     from atomfm_calc.registry.catalog import find_model
 
     card = load_card(find_model(name))
+    if parity is not None and html is None:
+        raise ConfigError("--parity is for the page that --html FILE writes; add --html FILE")
+    if html is not None:
+        _write_page(name, html, parity)
+        typer.echo(f"wrote {html}", err=json)
     if json:
         print_json(config_to_dict(card if head is None else card.head(head)))
     elif head is not None:
         _show_head(head, card.head(head))
-    else:
+    elif html is None:
         _show_model(card)
+
+
+def _write_page(name: str, path: Path, parity: Path | None) -> None:
+    """Verify the model, measure its precision and write its page."""
+    from atomfm_calc.calculators.precision_card import measure_precision
+    from atomfm_calc.cli.model_page import model_page
+    from atomfm_calc.registry.catalog import load_model
+    from atomfm_calc.registry.parity import load_parity
+
+    pairs = None if parity is None else load_parity(parity)
+    loaded = load_model(name)
+    page = model_page(loaded.card, measure_precision(loaded, "auto"), pairs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
 
 
 def _show_model(card: ModelCard) -> None:
