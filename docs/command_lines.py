@@ -27,28 +27,32 @@ PROGRAMS: dict[str, tuple[str, Any]] = {
 
 def commands(program: str) -> str:
     """A section for each command of a program: what it does, its arguments and options."""
+    return "\n\n".join(_section(name, command) for name, command in _walk(program))
+
+
+def options_of_commands() -> dict[str, set[str]]:
+    """Every command as it is typed -> the options it has, of all programs."""
+    return {
+        name: {word for parameter in command.params for word in _words(parameter)}
+        for program in PROGRAMS
+        for name, command in _walk(program)
+    }
+
+
+def _walk(program: str) -> Iterator[tuple[str, Any]]:
+    """Commands that do something themselves, those of groups after the group's name."""
     name, app = lookup(PROGRAMS, program, "program", "docs")
     if app is datasets and "check" not in {command.name for command in app.registered_commands}:
         datasets.command("check")(check)  # as training.__main__ does before it parses
-    return "\n\n".join(_section(name, command) for name, command in _walk(name, app))
+    yield from _inside(name, typer.main.get_command(app))
 
 
-def command_names(program: str) -> list[str]:
-    """Every command, as it is typed."""
-    return [name for name, _ in _walk(*lookup(PROGRAMS, program, "program", "docs"))]
-
-
-def _walk(name: str, app: typer.Typer) -> Iterator[tuple[str, Any]]:
-    """Commands that do something themselves, those of groups after the group's name."""
-
-    def inside(name: str, command: Any) -> Iterator[tuple[str, Any]]:
-        children = getattr(command, "commands", {})
-        if not children or command.invoke_without_command:
-            yield name, command
-        for child in children:
-            yield from inside(f"{name} {child}", children[child])
-
-    yield from inside(name, typer.main.get_command(app))
+def _inside(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    children = getattr(command, "commands", {})
+    if not children or command.invoke_without_command:
+        yield name, command
+    for child in children:
+        yield from _inside(f"{name} {child}", children[child])
 
 
 def _section(name: str, command: Any) -> str:

@@ -18,6 +18,7 @@ from sphinx.application import Sphinx  # noqa: E402
 from atomfm_calc import __version__ as release  # noqa: E402
 from docs.docstrings import write_as_restructured_text  # noqa: E402
 from docs.generated import with_generated_parts  # noqa: E402
+from docs.links import offer_files  # noqa: E402
 
 project = "atomfm"
 author = "atomfm developers"
@@ -34,6 +35,7 @@ include_patterns = [
     "docs/api/*.md",
     "downstream/README.md",
     "downstream/recipes/*/README.md",
+    "tutorials/README.md",
     "tutorials/[0-9][0-9]_*.py",
 ]
 exclude_patterns = [
@@ -107,4 +109,5 @@ html_additional_pages = {"index": "to-readme.html"}
 def setup(app: Sphinx) -> None:
     """Connect what is generated and what is rewritten while the pages are read."""
     app.connect("source-read", with_generated_parts)
+    app.connect("doctree-read", offer_files, priority=100)  # before Sphinx gathers downloads
     app.connect("autodoc-process-docstring", write_as_restructured_text, priority=400)

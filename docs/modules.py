@@ -20,25 +20,25 @@ def api(*names: str) -> str:
 def modules_of(*names: str) -> list[str]:
     """Public modules by dotted names, each once.
 
-    A package stands for all in it, itself first; `package.__init__` for the package alone.
+    A package stands for all in it, itself first; `package.*` for itself and its own files alone.
 
     Raises:
         UnknownNameError: no module or package of that name.
     """
     found: list[str] = []
     for name in names:
-        place = ROOT / name.replace(".", "/")
+        place = ROOT / name.removesuffix(".*").replace(".", "/")
         if place.is_dir():
-            found += _inside(place)
+            found += _inside(place, "*.py" if name.endswith(".*") else "**/*.py")
         elif place.with_suffix(".py").is_file():
-            found.append(name.removesuffix(".__init__"))
+            found.append(name)
         else:
             raise UnknownNameError(f"there is no module {name}")
     return list(dict.fromkeys(found))
 
 
-def _inside(folder: Path) -> list[str]:
-    paths = sorted(folder.rglob("*.py"), key=lambda path: (path.parts[:-1], path.stem))
+def _inside(folder: Path, pattern: str) -> list[str]:
+    paths = sorted(folder.glob(pattern), key=lambda path: (path.parts[:-1], path.stem))
     names = [path.relative_to(ROOT).with_suffix("").as_posix() for path in paths]
     modules = [name.removesuffix("/__init__").replace("/", ".") for name in names]
     return [name for name in modules if "._" not in name]

@@ -18,7 +18,8 @@ FOLDERS = (*PACKAGES, "tests", "tutorials", "benchmarks", "docs")
 def python_files(*folders: str) -> tuple[str, ...]:
     """Paths relative to the root, with slashes."""
     found = (path for folder in folders for path in (ROOT / folder).rglob("*.py"))
-    return tuple(sorted(path.relative_to(ROOT).as_posix() for path in found))
+    names = sorted(path.relative_to(ROOT).as_posix() for path in found)
+    return tuple(name for name in names if not name.startswith("docs/_build/"))
 
 
 @cache

@@ -93,7 +93,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "google": ("training/datasets/readers/tfrecord.py",),
     "google_crc32c": ("training/datasets/readers/tfrecord.py",),
     "deephyper": ("training/hpo/",),
-    "tblite": ("training/collection/engines/", "downstream/stand_in/"),
+    "tblite": ("training/collection/engines/", "downstream/stand_in/", "benchmarks/checked.py"),
     "pyscf": ("training/collection/engines/", "downstream/stand_in/"),
     "gpaw": ("training/collection/engines/",),
     "rdkit": ("training/collection/generators/",),
