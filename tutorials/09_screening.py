@@ -134,7 +134,8 @@ for axes, structure in zip(panels, ("zincblende", "cesiumchloride"), strict=Fals
     values = above_rock_salt(structure)
     axes.imshow(values, cmap="RdBu", vmin=-250, vmax=250, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        axes.text(j, i, f"{value:.0f}", ha="center", va="center")
+        color = "white" if abs(value) > 180 else "black"
+        axes.text(j, i, f"{value:.0f}", ha="center", va="center", color=color)
     axes.set_xticks(range(len(ANIONS)), ANIONS)
     axes.set_yticks(range(len(CATIONS)), CATIONS)
     axes.set_title(f"{structure} above rock salt\n(meV/atom)", fontsize=10)
