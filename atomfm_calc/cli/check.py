@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 REPORT = "report-card"
 """Stem of the files of a report card."""
-Examine = Callable[..., "ReportCard"]
 
 
 def check(
@@ -87,6 +88,18 @@ def _named(structures: list[Atoms]) -> dict[str, Atoms]:
     }
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, our calculators, of which there are dozens, do not announce themselves."""
+    logger = logging.getLogger("atomfm_calc")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _examine_with_progress(
     name: str,
     make: Callable[[], Any],
@@ -100,7 +113,7 @@ def _examine_with_progress(
     from atomfm_calc.conformance.examine import examine
 
     names = list(CHECKS) if checks is None else checks
-    with tqdm(total=len(names), desc="checks", disable=None) as progress:
+    with tqdm(total=len(names), desc="checks", disable=None) as progress, _quiet():
 
         def show(done: str) -> None:
             progress.set_postfix_str(done)

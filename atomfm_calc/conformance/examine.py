@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module, metadata
@@ -143,6 +144,8 @@ def _module(place: str) -> ModuleType:
     spec = spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise SetupError(f"there is no Python file {place}")
+    if str(path.parent.resolve()) not in sys.path:  # as for a script: its neighbors can be imported
+        sys.path.insert(0, str(path.parent.resolve()))
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -19,7 +19,7 @@ LONGEST = 13.0
 """Å, end of the scan of a dimer."""
 DIMER_STEP = 0.1
 """Å"""
-EXPANSIONS = np.linspace(1.0, 1.3, 61)
+EXPANSIONS = np.linspace(1.0, 1.3, 31)
 """Lengths of a crystal's cell over the first, while shells of neighbors cross the cutoff."""
 N_SUSPECTS = 2
 """Steps of a scan that are looked at more closely, for energy and for forces."""
