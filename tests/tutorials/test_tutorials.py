@@ -21,6 +21,9 @@ TUTORIALS = sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
 PACKAGES: dict[str, tuple[str, ...]] = {
     "05_phonons": ("phonopy", "matscipy"),
     "06_elastic_constants": ("matscipy",),
+    "09_screening": ("pyarrow",),
+    "10_dataset_adapter": ("h5py",),
+    "12_hyperparameters": ("deephyper",),
 }
 """Packages of extras without which a tutorial has nothing to show."""
 FRONT_MATTER = re.compile(r"# ---\n(# .*\n)+# ---\n\n")
