@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import vesin
+from ase.geometry import minkowski_reduce
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import StructureError
@@ -47,6 +48,7 @@ def find_edges(
         StructureError: a periodic lattice vector is longer than `LONGEST_VECTOR`.
     """
     pbc = np.asarray(pbc, dtype=bool)
+    positions = np.asarray(positions, dtype=np.float64)
     lengths = np.linalg.norm(np.asarray(cell, dtype=np.float64), axis=1)[pbc]
     if (lengths > LONGEST_VECTOR).any():
         raise StructureError(
@@ -54,15 +56,74 @@ def find_edges(
             f"{LONGEST_VECTOR:g} Å. Make the vacuum smaller, or that direction not periodic"
         )
     lattice = _complete_cell(np.asarray(cell, dtype=np.float64), pbc)
+    if len(positions) and not pbc.all():
+        positions, extents = _squeeze(positions, lattice[~pbc], cutoff)
+        lattice[~pbc] *= extents[:, None] + 2.0 * cutoff
     neighbor_list = vesin.NeighborList(cutoff=float(cutoff), full_list=True, sorted=True)
     center, neighbor, shift = neighbor_list.compute(
-        points=np.ascontiguousarray(positions, dtype=np.float64),
-        box=lattice,
+        points=np.ascontiguousarray(positions),
+        box=np.ascontiguousarray(lattice),
         periodic=pbc if pbc.any() else False,
         quantities="ijS",
     )
     edge_index = np.stack([center, neighbor]).astype(np.int64)
     return EdgeList(edge_index, np.asarray(shift, dtype=np.float64).reshape(-1, 3))
+
+
+def _squeeze(
+    positions: NDArray[np.float64], directions: NDArray[np.float64], cutoff: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Narrow all gaps to little more than the cutoff: atoms across one are no neighbors.
+
+    vesin 0.6.2 takes minutes, or ends the process, where atoms are far apart along a direction that
+    is not periodic, in cells that are periodic along another.
+
+    Args:
+        positions: [N, 3] Å
+        directions: [P, 3] unit vectors normal to each other and to the periodic ones.
+        cutoff: Å
+
+    Returns:
+        positions [N, 3] from 0 on along `directions`, and how far they reach [P].
+    """
+    along = positions @ directions.T  # [N, P]
+    order = along.argsort(axis=0)
+    ordered = np.take_along_axis(along, order, axis=0)
+    gaps = np.diff(ordered, axis=0, prepend=ordered[:1])
+    narrow = np.cumsum(np.minimum(gaps, 1.01 * cutoff), axis=0)
+    squeezed = np.empty_like(along)
+    np.put_along_axis(squeezed, order, narrow, axis=0)
+    return positions + (squeezed - along) @ directions, narrow[-1]
+
+
+def must_overlap(
+    cell: NDArray[np.float64], pbc: NDArray[np.bool_], n_atoms: int, distance: float
+) -> bool:
+    """Whether atoms of a cell are closer than `distance` Å to each other or to their own images.
+
+    Told from the lattice alone, because a list of such a cell would fill any memory: it has a
+    vector shorter than `distance`, or more atoms than its volume holds of close-packed spheres.
+
+    Args:
+        cell: [3, 3] Å, finite, of a volume above zero in its periodic directions.
+        pbc: [3]; any mixture.
+        n_atoms: in the cell.
+        distance: Å, above 0.
+
+    Returns:
+        True if it is certain; False if only a list can tell.
+    """
+    rows = cell[pbc]
+    if len(rows) == 0:
+        return False
+    if len(rows) == 3 and n_atoms * distance**3 > np.sqrt(2.0) * abs(np.linalg.det(rows)):
+        return True
+    # no lattice vector is shorter than the smallest height, and one height per vector is cheap
+    heights = 1.0 / np.linalg.norm(np.linalg.pinv(rows), axis=0)
+    if heights.min() >= distance:
+        return False
+    reduced, _ = minkowski_reduce(_complete_cell(cell, pbc), pbc)
+    return bool(np.linalg.norm(reduced[pbc], axis=1).min() < distance)
 
 
 def graph_from_arrays(
@@ -164,7 +225,9 @@ class SkinCache:
 
 def _complete_cell(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Replace the rows of non-periodic directions by unit vectors normal to the periodic ones."""
-    if pbc.all() or not pbc.any():
+    if not pbc.any():
+        return np.eye(3)
+    if pbc.all():
         return cell
     _, _, normals = np.linalg.svd(cell[pbc])  # rows beyond the rank are an orthonormal complement
     lattice = cell.copy()

@@ -15,9 +15,9 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from atomfm_calc.calculators.budget import BatchBudget
-from atomfm_calc.calculators.checks import SMALLEST_SINE
+from atomfm_calc.calculators.checks import SHORTEST_DISTANCE, SMALLEST_SINE
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.neighbors import find_edges
+from atomfm_calc.neighbors import find_edges, must_overlap
 from atomfm_calc.screening.structures import StructureBlock
 
 ALL_PAIRS_UP_TO = 64
@@ -172,10 +172,15 @@ def check_block(block: StructureBlock, shortest_distance: float) -> StructureBlo
         f"it is {size:.4g} Å long, {LARGEST:.0f} are allowed" for size in sizes(block)[large]
     ]
     block = block.reject(large, "too-large", details)
-    lengths = np.where(block.pbc, np.linalg.norm(block.cell, axis=2), np.inf)
-    short = lengths.min(axis=1, initial=np.inf) < shortest_distance
-    details = [f"a lattice vector is {length:.3f} Å long" for length in lengths[short].min(axis=1)]
-    return block.reject(short, "overlap", details)
+    least = max(shortest_distance, SHORTEST_DISTANCE)
+    rows_of = zip(block.cell, block.pbc, block.n_atoms.tolist(), strict=True)
+    dense = np.array([must_overlap(*row, least) for row in rows_of], dtype=bool)
+    details = [
+        f"{n_atoms} atoms in the cell {cell.tolist()} Å are closer than {least} Å to each other or "
+        "to their images"
+        for n_atoms, cell in zip(block.n_atoms[dense], block.cell[dense], strict=True)
+    ]
+    return block.reject(dense, "overlap", details)
 
 
 def sizes(block: StructureBlock) -> NDArray[np.float64]:

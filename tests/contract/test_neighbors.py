@@ -15,7 +15,13 @@ from hypothesis import strategies as st
 from atomfm_calc.convert import atoms_from_sample
 from atomfm_calc.errors import StructureError
 from atomfm_calc.graph import edge_vectors
-from atomfm_calc.neighbors import EdgeList, SkinCache, find_edges, graph_from_sample
+from atomfm_calc.neighbors import (
+    EdgeList,
+    SkinCache,
+    find_edges,
+    graph_from_sample,
+    must_overlap,
+)
 from atomfm_calc.sample import Sample
 from tests.made.structures import STRUCTURES
 
@@ -163,3 +169,41 @@ def test_the_skin_cache_is_not_fooled_by_a_caller_who_writes_into_the_positions(
     cache.edges(positions, sample.cell, sample.pbc)
     positions[1] += 3.0
     assert len(cache.edges(positions, sample.cell, sample.pbc).edge_shift) == 2
+
+
+@pytest.mark.parametrize("pbc", [(False, False, True), (True, True, False), (False,) * 3], ids=str)
+@pytest.mark.parametrize("distance", [300.0, 1e6, 1e15])
+def test_atoms_far_apart_where_nothing_is_periodic_are_listed_at_once(
+    pbc: tuple[bool, bool, bool], distance: float
+) -> None:
+    # a chain took 4 s for 300 Å, minutes for 900, and the process ended for some thousand
+    near = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 1.5]])
+    far = near + distance * np.logical_not(pbc)
+    positions, cell = np.concatenate([near, far]), 5.0 * np.eye(3)
+    found = find_edges(positions, cell, np.array(pbc), CUTOFF)
+    alone = find_edges(near, cell, np.array(pbc), CUTOFF)
+    assert found.edge_index.shape[1] == 2 * alone.edge_index.shape[1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "n_atoms", "expected"),
+    [
+        (np.eye(3) * 0.29, 1, True),
+        (np.eye(3) * 0.31, 1, False),
+        ([[3, 0, 0], [3, 0.1, 0], [0, 0, 3]], 1, True),  # the second minus the first is 0.1 Å long
+        ([[9, 0, 0], [9, 0.4, 0], [0, 0, 3]], 1, False),
+        (np.eye(3), 52, False),  # spheres of 0.3 Å: 2^(1/2) / 0.3³ = 52.4 per Å³ at most
+        (np.eye(3), 53, True),
+    ],
+)
+def test_a_lattice_too_small_for_its_atoms_is_known_without_a_list(
+    cell: list[list[float]], n_atoms: int, expected: bool
+) -> None:
+    pbc = np.ones(3, dtype=bool)
+    assert must_overlap(np.array(cell, dtype=float), pbc, n_atoms, 0.3) is expected
+
+
+def test_a_direction_that_is_not_periodic_may_have_a_short_vector() -> None:
+    cell = np.diag([5.0, 5.0, 0.1])
+    assert not must_overlap(cell, np.array([True, True, False]), 1, 0.3)
+    assert must_overlap(cell, np.array([False, False, True]), 1, 0.3)
