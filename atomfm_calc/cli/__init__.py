@@ -22,6 +22,15 @@ from atomfm_calc.cli.predict import predict
 from atomfm_calc.cli.run import run_app
 from atomfm_calc.cli.screen import screen_app
 
+ARGUMENTS = {
+    "allow_unseen_elements=True": "--allow-unseen-elements",
+    "cell='fixed'": "--cell fixed",
+    "device='cpu'": "--device cpu",
+    "head='mixture'": "--head mixture",
+    "default_dtype": "dtype",
+}
+"""What messages of the library say, and what it is called here."""
+
 app = typer.Typer(
     name="atomfm",
     help="Pretrained multi-head graph foundation models for atoms.",
@@ -85,8 +94,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = status_of(error)
         if debug or status is None:
             raise
-        typer.echo(f"Error: {error}", err=True)
+        typer.echo(f"Error: {_with_options_named(str(error))}", err=True)
         sys.exit(status)
+
+
+def _with_options_named(message: str) -> str:
+    """The message with the options of the command line in place of arguments of Python."""
+    for argument, option in ARGUMENTS.items():
+        message = message.replace(argument, option)
+    return message
 
 
 @contextmanager

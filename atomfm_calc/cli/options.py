@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from atomfm_calc.calculators.calculator import FoundationCalc
     from atomfm_calc.calculators.setup import CalculatorSettings
 
+logger = logging.getLogger(__name__)
+
 DEFAULT_MODEL = "painn-lead"
 
 StructureFile = Annotated[
@@ -28,6 +31,30 @@ DtypeOption = Annotated[str, typer.Option("--dtype", help="float32 or float64.")
 UnseenOption = Annotated[
     bool,
     typer.Option("--allow-unseen-elements", help="Compute elements the head was not trained on."),
+]
+
+
+def plain_number(text: str) -> float:
+    """A number without a unit; typer tells whose value it was."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no number; the unit is that of the option's name, so give 300, not 300K"
+        ) from None
+
+
+TemperatureOption = Annotated[
+    float,
+    typer.Option("--temperature-K", parser=plain_number, metavar="<float>", help="Kelvin."),
+]
+PressureOption = Annotated[
+    float,
+    typer.Option("--pressure-GPa", parser=plain_number, metavar="<float>", help="Of a free cell."),
+]
+TimestepOption = Annotated[
+    float,
+    typer.Option("--timestep-fs", parser=plain_number, metavar="<float>", help="Femtoseconds."),
 ]
 IndexOption = Annotated[int, typer.Option("--index", help="Which structure of the file.")]
 JsonOption = Annotated[
@@ -188,6 +215,26 @@ def _options_of(group: type[Any]) -> list[inspect.Parameter]:
     ]
 
 
+def note_unseen_periodicity(calc: FoundationCalc, structures: Iterable[Atoms]) -> None:
+    """Say on the log that a head was trained on crystals only, or on molecules only, if so.
+
+    It is no error: a head may know enough, as one of crystals does of an atom in a large box.
+    """
+    from atomfm_calc.registry.card import PERIODICITIES
+
+    info = calc.heads.get(calc.head)  # none of a mixture, which leaves such heads out
+    if info is None or not info.periodicity:
+        return
+    words = {PERIODICITIES[int(atoms.pbc.sum())] for atoms in structures}
+    unseen = sorted(words - set(info.periodicity))
+    if unseen:
+        logger.warning(
+            "head %r has seen structures of periodicity %s only, and here is %s; "
+            "`atomfm models advise FILE` ranks the heads",
+            *(calc.head, ", ".join(info.periodicity), ", ".join(unseen)),
+        )
+
+
 def read_structures(path: Path, index: str = ":") -> list[Atoms]:
     """Structures of a file.
 
@@ -201,12 +248,16 @@ def read_structures(path: Path, index: str = ":") -> list[Atoms]:
 
     if not path.is_file():
         raise DataError(f"there is no file {path}{_near(path)}")
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty; write it again, or name another file")
     try:
         found = ase.io.read(path, index=index)
     except UnknownFileTypeError as error:
         raise DataError(f"{path} is of no format that ASE knows; try .extxyz or .cif") from error
     except (IndexError, StopIteration) as error:
-        raise DataError(f"{path} has no structure {index}") from error
+        if ":" in index:
+            raise DataError(f"{path} holds no structure; was it written to the end?") from error
+        raise DataError(f"{path} has no structure {index}; the first is 0, the last -1") from error
     except Exception as error:  # ASE's readers raise whatever they stumble on
         raise DataError(
             f"cannot read {path}: {type(error).__name__}: {error}; the name's ending must tell the "
@@ -214,7 +265,7 @@ def read_structures(path: Path, index: str = ":") -> list[Atoms]:
         ) from error
     structures = found if isinstance(found, list) else [found]
     if not structures:
-        raise DataError(f"{path} holds no structure")
+        raise DataError(f"{path} holds no structure; was it written to the end?")
     return structures
 
 

@@ -13,6 +13,7 @@ from atomfm_calc.cli.options import (
     DryRunOption,
     JsonOption,
     StructureFile,
+    note_unseen_periodicity,
     read_structures,
 )
 from atomfm_calc.cli.output import print_json
@@ -95,6 +96,8 @@ def _predict(
         )
     all_heads = calculator.head == "all"
     calc = (replace(calculator, head=None) if all_heads else calculator).load()
+    if not all_heads:
+        note_unseen_periodicity(calc, structures)
     compute = _predict_all_heads if all_heads else _predict_one_head
     labeled, rows = compute(calc, structures, max_rows)
     made_by = calc.fingerprint() | ({"head": "all"} if all_heads else {})

@@ -10,8 +10,11 @@ from atomfm_calc.cli.exit_status import ExitStatus
 from atomfm_calc.cli.options import (
     CalculatorOptions,
     IndexOption,
+    PressureOption,
     ResumableOptions,
     StructureFile,
+    TemperatureOption,
+    TimestepOption,
     with_options,
 )
 from atomfm_calc.cli.run_crystals import elastic, eos, phonons, quasi_harmonic
@@ -26,7 +29,7 @@ def relax(
     max_force: Annotated[float, typer.Option(help="Limit, eV/Å.")] = 0.02,
     max_steps: Annotated[int, typer.Option(help="Optimizer steps.")] = 500,
     optimizer: Annotated[str, typer.Option(help="fire, lbfgs or bfgs.")] = "lbfgs",
-    pressure_gpa: Annotated[float, typer.Option("--pressure-GPa", help="With a free cell.")] = 0.0,
+    pressure_gpa: PressureOption = 0.0,
     keep_symmetry: Annotated[
         bool, typer.Option("--keep-symmetry", help="Keep the space group.")
     ] = False,
@@ -77,9 +80,9 @@ def md(
         str,
         typer.Option(help="nve, nvt-langevin, nvt-bussi, nvt-nose-hoover, npt-mtk, npt-berendsen."),
     ] = "nvt-langevin",
-    temperature_k: Annotated[float, typer.Option("--temperature-K", help="Kelvin.")] = 300.0,
-    pressure_gpa: Annotated[float, typer.Option("--pressure-GPa", help="With npt.")] = 0.0,
-    timestep_fs: Annotated[float, typer.Option("--timestep-fs", help="Femtoseconds.")] = 1.0,
+    temperature_k: TemperatureOption = 300.0,
+    pressure_gpa: PressureOption = 0.0,
+    timestep_fs: TimestepOption = 1.0,
     steps: Annotated[int, typer.Option(help="In all, also with --resume.")] = 1000,
     record_every: Annotated[int, typer.Option(help="Steps between records.")] = 10,
     seed: Annotated[int, typer.Option(help="Of velocities and thermostat.")] = 0,

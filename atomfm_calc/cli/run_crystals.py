@@ -50,7 +50,7 @@ def eos(
         volume_range=volume_range,
         relax_positions=relax_positions,
     )
-    with open_run("eos", [file], settings, place, calculator, index=index) as run:
+    with open_run("eos", [file], settings, place, calculator, index=index, crystal=True) as run:
         result = equation_of_state(run.atoms, run.calc, settings, keep=run.folder / KEPT)
         run.finish(result, {"equilibrium.extxyz": result.atoms})
 
@@ -82,7 +82,7 @@ def elastic(
         relax_positions=not clamped,
         max_force=max_force,
     )
-    with open_run("elastic", [file], settings, place, calculator, index=index) as run:
+    with open_run("elastic", [file], settings, place, calculator, index=index, crystal=True) as run:
         result = elastic_constants(run.atoms, run.calc, settings, keep=run.folder / KEPT)
         run.finish(result, {"relaxed.extxyz": result.atoms})
 
@@ -111,7 +111,7 @@ def phonons(
         displacement=displacement,
         relax_cell=relax_cell,
     )
-    with open_run("phonons", [file], settings, place, calculator, index=index) as run:
+    with open_run("phonons", [file], settings, place, calculator, index=index, crystal=True) as run:
         result = phonons_workflow(run.atoms, run.calc, settings, keep=run.folder / KEPT)
         run.finish(result, {"relaxed.extxyz": result.atoms, "primitive.extxyz": result.primitive})
 
@@ -149,6 +149,8 @@ def quasi_harmonic(
         compression=compression,
         expansion=expansion,
     )
-    with open_run("quasi-harmonic", [file], settings, place, calculator, index=index) as run:
+    with open_run(
+        "quasi-harmonic", [file], settings, place, calculator, index=index, crystal=True
+    ) as run:
         result = quasi_harmonic_workflow(run.atoms, run.calc, settings, keep=run.folder)
         run.finish(result, {"relaxed.extxyz": result.atoms})

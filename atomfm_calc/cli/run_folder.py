@@ -18,6 +18,7 @@ from atomfm_calc.cli.options import (
     FolderOptions,
     ResumableOptions,
     RunOptions,
+    note_unseen_periodicity,
     read_structures,
 )
 from atomfm_calc.cli.output import json_text, print_json, print_table
@@ -102,6 +103,7 @@ def open_run(
     *,
     index: int | str = -1,
     n_calls: int | None = None,
+    crystal: bool = False,
 ) -> Iterator[WorkflowRun]:
     """Read the structures, load the calculator and make the folder, or say what that would be.
 
@@ -114,6 +116,7 @@ def open_run(
         index: which structures of each file.
         n_calls: calculations of one structure that the workflow takes at most, for a dry run;
             None: not known before.
+        crystal: whether the workflow needs one, so that a dry run asks for stress, too.
 
     Raises:
         DataError: a file that cannot be read, or a folder with results.
@@ -130,8 +133,10 @@ def open_run(
         place=place,
     )
     _refuse_results(run.folder, overwrite=place.overwrite, resume=run.resume)
+    if run.calc is not None:
+        note_unseen_periodicity(run.calc, structures)
     if isinstance(place, RunOptions) and place.dry_run:
-        _tell_of_dry_run(run, n_calls)
+        _tell_of_dry_run(run, n_calls, crystal)
         raise typer.Exit
     _make_folder(run.folder, rid_of_results=place.overwrite and not run.resume)
     try:
@@ -165,14 +170,14 @@ def _names(files: list[Path]) -> str | list[str]:
     return [str(file) for file in files] if len(files) > 1 else str(files[0])
 
 
-def _tell_of_dry_run(run: WorkflowRun, n_calls: int | None) -> None:
+def _tell_of_dry_run(run: WorkflowRun, n_calls: int | None, crystal: bool) -> None:
     content = {
         "dry_run": True,
         "workflow": run.name,
         "structure": _names(run.files),
         "folder": str(run.folder),
         "settings": asdict(run.settings),
-        "start": [_state(run.calc, atoms) for atoms in run.structures],
+        "start": [_state(run.calc, atoms, crystal) for atoms in run.structures],
         "n_calls_at_most": n_calls,
         **_duration(run.calc, run.atoms, n_calls),
         "made_by": run.calc.fingerprint(),
@@ -183,10 +188,12 @@ def _tell_of_dry_run(run: WorkflowRun, n_calls: int | None) -> None:
         print_table(("dry run", run.name), content)
 
 
-def _state(calc: Any, atoms: Atoms) -> dict[str, Any]:
+def _state(calc: Any, atoms: Atoms, stress: bool) -> dict[str, Any]:
     """What is computed of a structure before anything is done with it."""
     import numpy as np
 
+    if stress:
+        calc.get_stress(atoms)
     forces = calc.get_forces(atoms)
     return {
         "formula": atoms.get_chemical_formula(),
@@ -197,12 +204,15 @@ def _state(calc: Any, atoms: Atoms) -> dict[str, Any]:
 
 
 def _duration(calc: Any, atoms: Atoms, n_calls: int | None) -> dict[str, float | None]:
-    """Time of one calculation, after the first, which compiles."""
-    moved = atoms.copy()
-    moved.rattle(1e-3, seed=0)
-    began = time.perf_counter()
-    calc.get_forces(moved)
-    seconds = time.perf_counter() - began
+    """Time of one calculation, the least of three; the first ones of a process compile."""
+    times = []
+    for seed in range(3):
+        moved = atoms.copy()
+        moved.rattle(1e-3, seed=seed)
+        began = time.perf_counter()
+        calc.get_forces(moved)
+        times.append(time.perf_counter() - began)
+    seconds = min(times)
     total = None if n_calls is None else n_calls * seconds
     return {"seconds_per_call": seconds, "seconds_at_most": total}
 

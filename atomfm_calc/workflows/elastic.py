@@ -121,7 +121,10 @@ def elastic_constants(
     """
     settings = settings or ElasticSettings()
     if not atoms.pbc.all():
-        raise PropertyError(f"elastic constants need a crystal; pbc is {atoms.pbc.tolist()}")
+        raise PropertyError(
+            f"elastic constants need a crystal, periodic in three directions; pbc is "
+            f"{atoms.pbc.tolist()}. Give a structure with its cell and pbc"
+        )
     start = atoms.copy()
     start.set_constraint()
     if settings.relax_cell:

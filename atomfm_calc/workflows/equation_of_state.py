@@ -129,7 +129,10 @@ def equation_of_state(
     """
     settings = settings or EquationOfStateSettings()
     if not atoms.pbc.all():
-        raise PropertyError(f"an equation of state needs a crystal; pbc is {atoms.pbc.tolist()}")
+        raise PropertyError(
+            f"an equation of state needs a crystal, periodic in three directions; pbc is "
+            f"{atoms.pbc.tolist()}. Give a structure with its cell and pbc"
+        )
     strained = scaled_volumes(atoms, settings.n_points, settings.volume_range)
     if settings.relax_positions:
         computed = relax_many(calculator, strained, settings.max_force, keep=keep)

@@ -166,7 +166,8 @@ def phonons(
     settings = settings or PhononSettings()
     if not atoms.pbc.all():
         raise PropertyError(
-            f"phonons need a crystal; pbc is {atoms.pbc.tolist()}. A molecule has vibrations"
+            f"phonons need a crystal, periodic in three directions; pbc is {atoms.pbc.tolist()}. "
+            "A molecule has vibrations; of a crystal, give the structure with its cell and pbc"
         )
     start = atoms.copy()
     start.set_constraint()

@@ -24,6 +24,9 @@ pytest.importorskip("matplotlib")
 class Potential(EMT):
     """EMT that says what it is, as models do."""
 
+    heads: dict[str, object] = {}
+    head = "EMT"
+
     def fingerprint(self) -> dict[str, str]:
         return {"model": "EMT"}
 
