@@ -16,7 +16,10 @@ sys.path.insert(0, str(ROOT))
 from sphinx.application import Sphinx  # noqa: E402
 
 from atomfm_calc import __version__ as release  # noqa: E402
-from docs.docstrings import write_as_restructured_text  # noqa: E402
+from docs.docstrings import (  # noqa: E402
+    leave_out_long_values,
+    write_as_restructured_text,
+)
 from docs.generated import with_generated_parts  # noqa: E402
 from docs.links import offer_files  # noqa: E402
 
@@ -59,7 +62,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 
 napoleon_use_ivar = True
-autodoc_default_options = {"members": True, "member-order": "bysource", "no-value": True}
+autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
 OPTIONAL = (
@@ -91,6 +94,7 @@ OPTIONAL = (
 )
 """What extras bring; those that are not installed are imitated while docstrings are read."""
 autodoc_mock_imports = [name for name in OPTIONAL if find_spec(name.partition(".")[0]) is None]
+smartquotes = False  # two dashes before an option stay two
 default_role = "literal"  # docstrings write code as `code`
 maximum_signature_line_length = 88
 python_use_unqualified_type_names = True
@@ -110,4 +114,5 @@ def setup(app: Sphinx) -> None:
     """Connect what is generated and what is rewritten while the pages are read."""
     app.connect("source-read", with_generated_parts)
     app.connect("doctree-read", offer_files, priority=100)  # before Sphinx gathers downloads
+    app.connect("doctree-read", leave_out_long_values)
     app.connect("autodoc-process-docstring", write_as_restructured_text, priority=400)

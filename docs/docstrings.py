@@ -9,6 +9,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from docutils import nodes
+from sphinx import addnodes
+
+LONGEST_VALUE = 60
+"""Characters of a constant's value that still says something at a glance."""
 CODE = re.compile(r"(`+[^`]*`+)")
 MARKUP = re.compile(r"[*|\\]|(?<=\w)_(?!\w)")
 SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Example|Examples|Note):\s*$")
@@ -17,8 +22,12 @@ SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Example|Examples|N
 def write_as_restructured_text(
     app: Any, what: str, name: str, thing: object, options: Any, lines: list[str]
 ) -> None:
-    """Rewrite the lines of a docstring in place, as Sphinx's event asks; napoleon comes after."""
-    lines[:] = as_restructured_text(lines)
+    """Rewrite the lines of a docstring in place, as Sphinx's event asks; napoleon comes after.
+
+    Napoleon takes what stands before a colon in the first line of a field for its type.
+    """
+    first = [""] if what in ("attribute", "data", "property") else []
+    lines[:] = [*first, *as_restructured_text(lines)]
 
 
 def as_restructured_text(lines: list[str]) -> list[str]:
@@ -43,3 +52,11 @@ def as_restructured_text(lines: list[str]) -> list[str]:
 
 def _follows_a_gap(written: list[str]) -> bool:
     return not written or not written[-1].strip()
+
+
+def leave_out_long_values(app: Any, doctree: nodes.document) -> None:
+    """Take values that are tables, or names of functions in memory, out of the reference."""
+    for part in list(doctree.findall(addnodes.desc_annotation)):
+        text = part.astext().strip()
+        if text.startswith("=") and (len(text) > LONGEST_VALUE or "<" in text):
+            part.parent.remove(part)
