@@ -17,6 +17,7 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from atomfm_calc.errors import ConfigError
+from atomfm_calc.files import write_at_once
 
 CONFIG = ConfigDict(extra="forbid", allow_inf_nan=False)
 """Shared pydantic settings of all configuration dataclasses."""
@@ -38,11 +39,13 @@ def load_config(cls: type[Config], path: str | Path, overrides: Sequence[str] = 
     """
     path = Path(path)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = _load_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not text in UTF-8; is it a YAML file?") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path} is not YAML that is read here: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path} holds {type(content).__name__}; expected keys and values")
     for override in overrides:
@@ -68,7 +71,26 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 def dump_config(config: Any, path: str | Path) -> None:
     """Write a configuration as YAML that `load_config` reads back."""
     text = yaml.safe_dump(config_to_dict(config), sort_keys=False, allow_unicode=True, width=100)
-    Path(path).write_text(text, encoding="utf-8")
+    write_at_once(text.encode(), Path(path))
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without tags that make objects, or aliases: ten lines of them hold gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None, None, "an alias (*name); write its content out", self.peek_event().start_mark
+            )
+        return super().compose_node(parent, index)
+
+
+def _load_yaml(text: str) -> Any:
+    loader = _PlainLoader(text)
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:
@@ -83,8 +105,8 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
             raise ConfigError(f"override {override!r}: {section!r} holds a value, not a section")
         target = inner
     try:
-        target[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        target[last] = _load_yaml(text)
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"override {override!r}: the value is not YAML") from error
 
 

@@ -16,6 +16,7 @@ Source: HydraGNN, `BranchWeightMLP`: linear layers with ReLU between them, softm
 from __future__ import annotations
 
 import re
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -228,6 +229,7 @@ def read_torch_file(path: str | Path) -> Any:
     """
     if not Path(path).is_file():
         raise WeightsError(f"there is no file {path}")
+    _refuse_inflated(Path(path))
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and torch raise whatever they stumble on
@@ -236,6 +238,20 @@ def read_torch_file(path: str | Path) -> Any:
             f"{path} is damaged, or holds more than tensors, which is refused because it could run "
             f"code: {reason[0]}"
         ) from error
+
+
+def _refuse_inflated(path: Path) -> None:
+    """WeightsError for an archive that grows when it is read: torch never compresses."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            inflated = sum(entry.file_size for entry in archive.infolist())
+    except (OSError, zipfile.BadZipFile):
+        return  # no archive, which torch will say
+    if inflated > path.stat().st_size:
+        raise WeightsError(
+            f"{path} has {path.stat().st_size} bytes and would hold {inflated}: torch does not "
+            "compress its files, so somebody else wrote this one. It is not read"
+        )
 
 
 def _linear_layers(content: object, path: str | Path) -> list[tuple[Tensor, Tensor]]:

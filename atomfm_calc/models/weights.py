@@ -21,6 +21,7 @@ from torch import Tensor
 
 from atomfm_calc.config import config_to_dict, parse_config
 from atomfm_calc.errors import ConfigError, WeightsError, listing
+from atomfm_calc.files import replacing
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.models.property_heads import PropertyHeadConfig
@@ -151,10 +152,22 @@ def read_file(path: str | Path) -> tuple[Header, State]:
 
 
 def write_tensors(path: str | Path, header: Header, state: State) -> str:
-    """Write tensors as they are under a JSON header; returns the file's SHA-256."""
+    """Write tensors as they are under a JSON header; returns the file's SHA-256.
+
+    Raises:
+        WeightsError: it cannot be written; a file that had this name is as it was.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    save_file(tensors, path, metadata={HEADER_KEY: json.dumps(header, sort_keys=True)})
-    Path(path).chmod(0o644)  # safetensors makes it readable by its owner only
+    metadata = {HEADER_KEY: json.dumps(header, sort_keys=True)}
+    try:
+        with replacing(Path(path)) as partial:
+            save_file(tensors, partial, metadata=metadata)
+            partial.chmod(0o644)  # safetensors makes it readable by its owner only
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(
+            f"{path} cannot be written: {error}. What was there before is whole; make room, or "
+            "choose a folder that can be written"
+        ) from error
     return sha256_of(path)
 
 
@@ -175,7 +188,7 @@ def read_tensors(path: str | Path, expected: str, newest: int) -> tuple[Header, 
     try:
         header = json.loads(metadata.get(HEADER_KEY, "{}"))
         found = header.get("format")
-    except (AttributeError, ValueError) as error:
+    except (AttributeError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path}: the header is not JSON: {error}") from error
     if found != expected:
         raise WeightsError(

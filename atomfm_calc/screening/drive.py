@@ -17,6 +17,7 @@ from atomfm_calc.calculators.evaluator import Evaluator
 from atomfm_calc.calculators.setup import CalculatorSettings, prepare_model
 from atomfm_calc.config import config_to_dict, dump_config, load_config
 from atomfm_calc.errors import ConfigError
+from atomfm_calc.files import write_at_once
 from atomfm_calc.screening.campaign import Campaign, Stage, block_size_of
 from atomfm_calc.screening.evaluation import StageEvaluator
 from atomfm_calc.screening.hull import read_hull
@@ -25,7 +26,6 @@ from atomfm_calc.screening.readers.files import FileSource
 from atomfm_calc.screening.runner import StageWork, run_stage
 from atomfm_calc.screening.selection import SELECTED_FILE, select
 from atomfm_calc.screening.sinks import SINKS
-from atomfm_calc.screening.sinks.sink import write_at_once
 from atomfm_calc.screening.sources import open_source
 from atomfm_calc.screening.structures import CandidateSource
 from atomfm_calc.screening.team import Team

@@ -24,7 +24,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from atomfm_calc.screening.sinks.sink import sync_folder
+from atomfm_calc.files import sync_folder
 
 BLOCKS_PER_FOLDER = 1000
 CLAIM_LIFETIME_S = 60.0

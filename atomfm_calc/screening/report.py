@@ -12,6 +12,7 @@ import numpy as np
 
 from atomfm_calc.config import load_config
 from atomfm_calc.errors import DataError
+from atomfm_calc.files import write_at_once
 from atomfm_calc.screening.campaign import Campaign
 from atomfm_calc.screening.drawing import (
     histogram_svg,
@@ -24,7 +25,6 @@ from atomfm_calc.screening.manifest import StageFolder
 from atomfm_calc.screening.readers.files import FileSource
 from atomfm_calc.screening.selection import SELECTED_FILE
 from atomfm_calc.screening.sinks import SINKS
-from atomfm_calc.screening.sinks.sink import write_at_once
 from atomfm_calc.screening.structures import REASONS
 from atomfm_calc.screening.tallies import StageTally, tally
 from atomfm_calc.web_page import html_table, web_page

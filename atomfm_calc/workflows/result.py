@@ -12,6 +12,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from atomfm_calc.files import write_at_once
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RelaxResult:
@@ -78,7 +80,7 @@ def result_to_dict(result: Any) -> dict[str, Any]:
 def save_result(result: Any, path: str | Path) -> None:
     """Write `result_to_dict` as JSON."""
     text = json.dumps(result_to_dict(result), indent=2, ensure_ascii=False)
-    Path(path).write_text(text + "\n", encoding="utf-8")
+    write_at_once(f"{text}\n".encode(), Path(path))
 
 
 def _holds_structures(value: Any) -> bool:

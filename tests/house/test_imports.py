@@ -11,6 +11,7 @@ from tests.house.sources import FOLDERS, PACKAGES, imports_of, is_under, python_
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors",),
+    ("files",),
     ("units", "config", "packages", "properties", "periodic_table", "web_page"),
     ("sample", "graph"),
     ("neighbors", "kernels", "convert"),

@@ -17,10 +17,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from atomfm_calc.errors import DataError
+from atomfm_calc.files import replacing
 from atomfm_calc.sample import Sample, check_sample
 from training.data.packed import COLUMNS, PackedGraphs, concatenate, pack
 
@@ -99,8 +100,9 @@ def prepare_file(
     meaning = hashlib.sha256(settings.encode()).hexdigest()[:12]
     key = f"{file.sha256[:24]}-{meaning}-{cutoff:.3f}-{PREPARED_FORMAT}"
     cached = None if cache is None else cache / f"{key}.safetensors"
-    if cached is not None and cached.is_file():
-        return _load(cached)
+    kept = None if cached is None else _load(cached)
+    if kept is not None:
+        return kept
     if not file.path.is_file() or data_file(file.path) != file:
         raise DataError(
             f"{file.path} is gone or was changed since it was recorded (SHA-256 {file.sha256}), "
@@ -136,18 +138,33 @@ def _names(names: list[str]) -> Names:
 
 
 def _save(prepared: Prepared, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
+    """Keep what was prepared; a cache that cannot be written is no reason to stop."""
     columns = {name: column.contiguous() for name, column in prepared.graphs.columns.items()}
     text = json.dumps(prepared.groups.tolist()).encode()
     columns[GROUPS] = torch.frombuffer(bytearray(text), dtype=torch.uint8)
-    save_file(columns, partial, metadata={"refused": json.dumps(prepared.refused)})
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial:  # a name of this process: others may prepare the same
+            save_file(columns, partial, metadata={"refused": json.dumps(prepared.refused)})
+    except (OSError, SafetensorError) as error:
+        logger.warning(
+            "%s cannot be kept (%s); it will be prepared again the next time. Make room, or name "
+            "a cache folder that can be written",
+            path,
+            error,
+        )
 
 
-def _load(path: Path) -> Prepared:
-    with safe_open(str(path), framework="pt") as file:
-        refused = json.loads((file.metadata() or {}).get("refused", "{}"))
-        columns: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in COLUMNS}
-        groups = json.loads(file.get_tensor(GROUPS).numpy().tobytes())
+def _load(path: Path) -> Prepared | None:
+    """What was kept; None if there is nothing, or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            refused = json.loads((file.metadata() or {}).get("refused", "{}"))
+            columns: dict[str, torch.Tensor] = {name: file.get_tensor(name) for name in COLUMNS}
+            groups = json.loads(file.get_tensor(GROUPS).numpy().tobytes())
+    except (OSError, SafetensorError, ValueError) as error:
+        logger.warning("%s is damaged (%s); preparing it again", path, error)
+        return None
     return Prepared(graphs=PackedGraphs(columns), groups=_names(groups), refused=refused)

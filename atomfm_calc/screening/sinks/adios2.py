@@ -16,8 +16,8 @@ from adios2 import FileReader, Stream
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError
+from atomfm_calc.files import partial_name, sync_folder
 from atomfm_calc.screening.evaluation import Column, Columns, Ragged
-from atomfm_calc.screening.sinks.sink import partial_name, sync_folder
 
 TEXT, RAGGED, PLAIN = "text", "ragged", "plain"
 

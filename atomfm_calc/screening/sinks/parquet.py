@@ -13,8 +13,8 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError
+from atomfm_calc.files import write_at_once
 from atomfm_calc.screening.evaluation import Column, Columns, Ragged
-from atomfm_calc.screening.sinks.sink import write_at_once
 
 
 class ParquetSink:
