@@ -61,7 +61,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "phonopy": ("atomfm_calc/workflows/phonons.py",),
     "torch_sim": (
         "atomfm_calc/calculators/torchsim.py", "tests/", "benchmarks/adapters/torchsim.py",
-        "tutorials/batched_dynamics.py",
+        "tutorials/",
     ),
     "metatomic": ("atomfm_calc/calculators/metatomic.py",),
     "torch.distributed": ("training/parallel/",),
