@@ -41,5 +41,5 @@ INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	touch $@
 
 .venv/.ready-to-document: .venv/.ready-to-use
-	$(INSTALL) ".[plots,docs]"
+	$(INSTALL) ".[plots,training,docs]"
 	touch $@

@@ -16,10 +16,7 @@ sys.path.insert(0, str(ROOT))
 from sphinx.application import Sphinx  # noqa: E402
 
 from atomfm_calc import __version__ as release  # noqa: E402
-from docs.docstrings import (  # noqa: E402
-    leave_out_long_values,
-    write_as_restructured_text,
-)
+from docs.docstrings import tidy_reference, write_as_restructured_text  # noqa: E402
 from docs.generated import with_generated_parts  # noqa: E402
 from docs.links import offer_files  # noqa: E402
 
@@ -114,5 +111,5 @@ def setup(app: Sphinx) -> None:
     """Connect what is generated and what is rewritten while the pages are read."""
     app.connect("source-read", with_generated_parts)
     app.connect("doctree-read", offer_files, priority=100)  # before Sphinx gathers downloads
-    app.connect("doctree-read", leave_out_long_values)
+    app.connect("doctree-read", tidy_reference)
     app.connect("autodoc-process-docstring", write_as_restructured_text, priority=400)

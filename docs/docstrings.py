@@ -54,9 +54,12 @@ def _follows_a_gap(written: list[str]) -> bool:
     return not written or not written[-1].strip()
 
 
-def leave_out_long_values(app: Any, doctree: nodes.document) -> None:
-    """Take values that are tables, or names of functions in memory, out of the reference."""
+def tidy_reference(app: Any, doctree: nodes.document) -> None:
+    """Leave out values that are tables or addresses in memory; write dashes as dashes."""
     for part in list(doctree.findall(addnodes.desc_annotation)):
         text = part.astext().strip()
         if text.startswith("=") and (len(text) > LONGEST_VALUE or "<" in text):
             part.parent.remove(part)
+    for text in list(doctree.findall(nodes.Text)):
+        if text.astext() == " -- ":  # what Sphinx puts between an argument and its description
+            text.parent.replace(text, nodes.Text(" – "))
