@@ -18,7 +18,7 @@ settings.register_profile(
 )
 settings.register_profile(
     "long",
-    max_examples=1200,
+    max_examples=700,
     deadline=None,
     database=None,
     print_blob=True,
