@@ -28,7 +28,8 @@ h1{margin:.2em 0 0}h2{margin:1.6em 0 .4em;border-bottom:1px solid var(--line)}
 .title{font-size:1.15em;color:var(--soft);margin:.1em 0 .8em}
 p,dd,summary{overflow-wrap:anywhere}
 .wide{overflow-x:auto}
-table{border-collapse:collapse;font-size:.92em;min-width:50em}
+table{border-collapse:collapse;font-size:.92em}
+td:not(.number){min-width:6em}
 td:first-child{white-space:nowrap}th.number{white-space:normal}
 td,th{padding:.3em .9em .3em 0;border-bottom:1px solid var(--line);text-align:left;
 vertical-align:top}th{color:var(--soft);font-weight:600;vertical-align:bottom}
