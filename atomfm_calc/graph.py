@@ -57,8 +57,11 @@ class AtomicGraph(NamedTuple):
 def edge_vectors(graph: AtomicGraph) -> Tensor:
     """Vectors from center to neighbor [E, 3] in Å, periodic images included."""
     center, neighbor = graph.edge_index
-    cells = graph.cell.index_select(0, graph.batch.index_select(0, center))  # [E, 3, 3]
-    shift = torch.einsum("ei,eij->ej", graph.edge_shift, cells)
+    if graph.n_structures == 1:
+        shift = graph.edge_shift @ graph.cell[0]
+    else:
+        cells = graph.cell.index_select(0, graph.batch.index_select(0, center))  # [E, 3, 3]
+        shift = torch.einsum("ei,eij->ej", graph.edge_shift, cells)
     positions = graph.positions
     return positions.index_select(0, neighbor) - positions.index_select(0, center) + shift
 

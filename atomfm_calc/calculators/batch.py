@@ -10,7 +10,7 @@ from typing import overload
 from ase import Atoms
 
 from atomfm_calc.calculators.budget import Item, budget_of, compute_in_batches
-from atomfm_calc.calculators.checks import check_structure
+from atomfm_calc.calculators.checks import check_structures
 from atomfm_calc.calculators.comparison import HeadComparison, iterate_comparisons
 from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
 from atomfm_calc.calculators.preparation import checked_graphs, chunks
@@ -170,9 +170,11 @@ def iterate_results(
 def _items(evaluator: Evaluator, structures: Iterable[Atoms]) -> Iterator[Item]:
     for chunk in chunks(structures):
         admitted = []
-        for place, atoms in chunk:
+        refusals = check_structures([atoms for _, atoms in chunk])
+        for (place, atoms), refusal in zip(chunk, refusals, strict=True):
             try:
-                check_structure(atoms)
+                if refusal is not None:
+                    raise refusal
                 admitted.append((atoms, evaluator.admit(atoms, evaluator.head)))
             except AtomFMError as error:
                 raise type(error)(f"structure {place}: {error}") from error

@@ -14,6 +14,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from atomfm_calc.calculators.budget import BatchBudget, Item, budget_of, compute_in_batches
+from atomfm_calc.calculators.checks import check_structures
 from atomfm_calc.calculators.evaluator import Evaluator, HeadPart
 from atomfm_calc.calculators.preparation import Admissions, checked_graphs, chunks
 from atomfm_calc.calculators.setup import MIXTURE, resolve_head
@@ -270,7 +271,11 @@ def _items(
     admissions = Admissions(evaluator=evaluator, heads=heads)
     references = np.stack([evaluator.model.head(name).references.cpu() for name in heads])
     for chunk in chunks(structures):
-        admitted = [admissions.of(atoms) for _, atoms in chunk]
+        refusals = check_structures([atoms for _, atoms in chunk])
+        admitted = [
+            admissions.of(atoms, refusal)
+            for (_, atoms), refusal in zip(chunk, refusals, strict=True)
+        ]
         wanted = [
             (atoms, state)
             for (_, atoms), (states, _) in zip(chunk, admitted, strict=True)

@@ -54,8 +54,8 @@ NEEDS: dict[str, dict[str, Need]] = {
         DERIVATIVES: Need(10, 0, 12, 5, 48),
     },
     "cpu": {
-        ENERGY: Need(0, 24, 0, 0, 7),
-        DERIVATIVES: Need(23, 15, 0, 0, 7),
+        ENERGY: Need(0, 26, 0, 0, 7),
+        DERIVATIVES: Need(20, 11, 0, 0, 7),
     },
     "cuda": {
         ENERGY: Need(0, 24, 0, 0, 7),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 
-from atomfm_calc.calculators.checks import SHORTEST_DISTANCE, check_distances, check_structure
+from atomfm_calc.calculators.checks import SHORTEST_DISTANCE, check_distances
 from atomfm_calc.calculators.evaluator import Evaluator
 from atomfm_calc.errors import StructureError, UnsupportedElementError
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.neighbors import EdgeList, graph_from_arrays
+from atomfm_calc.neighbors import EdgeList
 from atomfm_calc.neighbors_batch import find_edges_of_many
 from atomfm_calc.sample import Sample
 
@@ -48,48 +50,87 @@ def checked_graphs(
         evaluator: has model and device.
         structures: passed `check_structure`; are not changed.
     """
-    samples = [_centered(atoms, state) for atoms, state in structures]
+    if not structures:
+        return []
+    samples = _centered(structures)
     lists = find_edges_of_many(samples, evaluator.model.cutoff, evaluator.device)
-    results: list[AtomicGraph | StructureError] = []
-    for sample, edges in zip(samples, lists, strict=True):
-        graph = graph_from_arrays(
-            sample.atomic_numbers,
-            sample.positions,
-            sample.cell,
-            sample.pbc,
-            edges,
-            charge=sample.charge,
-            multiplicity=sample.multiplicity,
-            dtype=evaluator.dtype,
-        )
-        if _may_overlap(sample, edges):
-            try:
-                check_distances(graph)
-            except StructureError as error:
-                results.append(error)
-                continue
-        results.append(graph)
+    graphs = _graphs(samples, lists, evaluator.dtype)
+    results: list[AtomicGraph | StructureError] = list(graphs)
+    for place in _may_overlap(samples, lists):
+        try:
+            check_distances(graphs[place])
+        except StructureError as error:
+            results[place] = error
     return results
 
 
-def _centered(atoms: Atoms, state: ElectronicState) -> Sample:
+def _centered(structures: Sequence[tuple[Atoms, ElectronicState]]) -> list[Sample]:
     """As in `Evaluator.graph`: far from the origin, float32 has no digits left for distances."""
-    positions = atoms.positions - atoms.positions.mean(axis=0)
-    return Sample(
-        atomic_numbers=atoms.numbers.astype(np.int64),
-        positions=positions,
-        cell=np.array(atoms.cell.array),
-        pbc=atoms.get_pbc(),
-        charge=state[0],
-        multiplicity=state[1],
+    n_atoms = np.array([len(atoms) for atoms, _ in structures])
+    ends = np.cumsum(n_atoms)
+    positions = np.concatenate([atoms.positions for atoms, _ in structures])
+    centers = np.add.reduceat(positions, ends - n_atoms) / n_atoms[:, None]
+    positions -= np.repeat(centers, n_atoms, axis=0)
+    numbers = np.concatenate([atoms.numbers for atoms, _ in structures]).astype(np.int64)
+    parts = zip(structures, (ends - n_atoms).tolist(), ends.tolist(), strict=True)
+    return [
+        Sample(
+            atomic_numbers=numbers[start:end],
+            positions=positions[start:end],
+            cell=np.array(atoms.cell.array),
+            pbc=atoms.get_pbc(),
+            charge=charge,
+            multiplicity=multiplicity,
+        )
+        for (atoms, (charge, multiplicity)), start, end in parts
+    ]
+
+
+def _graphs(
+    samples: Sequence[Sample], lists: Sequence[EdgeList], dtype: torch.dtype
+) -> list[AtomicGraph]:
+    """What `graph_from_arrays` makes of each: parts of a few arrays of all of them."""
+
+    def tensor(arrays: Any, kind: torch.dtype) -> torch.Tensor:
+        return torch.from_numpy(np.asarray(arrays)).to(kind)
+
+    n_atoms = [sample.n_atoms for sample in samples]
+    n_edges = [len(edges.edge_shift) for edges in lists]
+    pbc = np.stack([sample.pbc for sample in samples])
+    cells = np.where(pbc[:, :, None], np.stack([sample.cell for sample in samples]), 0.0)
+    numbers = np.concatenate([sample.atomic_numbers for sample in samples])
+    positions = np.concatenate([sample.positions for sample in samples])
+    edge_index = np.concatenate([edges.edge_index for edges in lists], axis=1)
+    edge_shift = np.concatenate([edges.edge_shift for edges in lists])
+    fields = AtomicGraph(
+        atomic_numbers=tensor(numbers, torch.int64).split(n_atoms),
+        positions=tensor(positions, dtype).split(n_atoms),
+        cell=tensor(cells, dtype).split(1),
+        pbc=tensor(pbc, torch.bool).split(1),
+        edge_index=tensor(edge_index, torch.int64).split(n_edges, dim=1),
+        edge_shift=tensor(edge_shift, dtype).split(n_edges),
+        batch=torch.zeros(len(numbers), dtype=torch.int64).split(n_atoms),
+        n_atoms=tensor(n_atoms, torch.int64).split(1),
+        charge=tensor([sample.charge for sample in samples], dtype).split(1),
+        multiplicity=tensor([sample.multiplicity for sample in samples], dtype).split(1),
     )
+    return [AtomicGraph(*parts) for parts in zip(*fields, strict=True)]
 
 
-def _may_overlap(sample: Sample, edges: EdgeList) -> bool:
-    center, neighbor = edges.edge_index
-    vectors = sample.positions[neighbor] - sample.positions[center] + edges.edge_shift @ sample.cell
+def _may_overlap(samples: Sequence[Sample], lists: Sequence[EdgeList]) -> list[int]:
+    """Places of the structures with two atoms that may be closer than they are allowed to."""
+    n_atoms = np.array([sample.n_atoms for sample in samples])
+    structure = np.repeat(np.arange(len(samples)), [len(edges.edge_shift) for edges in lists])
+    first = (np.cumsum(n_atoms) - n_atoms)[structure]  # [E]
+    center, neighbor = np.concatenate([edges.edge_index for edges in lists], axis=1) + first
+    shift = np.concatenate([edges.edge_shift for edges in lists])
+    cells = np.stack([sample.cell for sample in samples])
+    positions = np.concatenate([sample.positions for sample in samples])
+    vectors = positions[neighbor] - positions[center]
+    periodic = shift.any(axis=1)
+    vectors[periodic] += np.einsum("ei,eij->ej", shift[periodic], cells[structure[periodic]])
     squares = np.einsum("ei,ei->e", vectors, vectors)
-    return bool(squares.min(initial=np.inf) < (1.01 * SHORTEST_DISTANCE) ** 2)
+    return np.unique(structure[squares < (1.01 * SHORTEST_DISTANCE) ** 2]).tolist()
 
 
 @dataclass(kw_only=True)
@@ -101,12 +142,15 @@ class Admissions:
     _refused: dict[frozenset[int], dict[str, str]] = field(default_factory=dict)
     """Reason by head, for each set of elements met so far"""
 
-    def of(self, atoms: Atoms) -> tuple[dict[ElectronicState, list[str]], dict[str, str]]:
-        """Heads by the state that they see, and the reason for each that refuses."""
-        try:
-            check_structure(atoms)
-        except StructureError as error:
-            return {}, dict.fromkeys(self.heads, str(error))
+    def of(
+        self, atoms: Atoms, refusal: StructureError | None
+    ) -> tuple[dict[ElectronicState, list[str]], dict[str, str]]:
+        """Heads by the state that they see, and the reason for each that refuses.
+
+        `refusal` is that of `check_structures`.
+        """
+        if refusal is not None:
+            return {}, dict.fromkeys(self.heads, str(refusal))
         elements = frozenset(atoms.numbers.tolist())
         known = self._refused.setdefault(elements, {})
         states: dict[ElectronicState, list[str]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -17,13 +17,23 @@ Messages = tuple[Tensor, Tensor]
 """Changes of the scalars [N, F] and of the vectors [N, 3, F]."""
 
 
-UpdateFunction = Callable[[Tensor, Tensor], Messages]
-"""Scalars [N, F], vectors [N, 3, F] -> their changes in an update block."""
+Layers = Callable[[Tensor, Tensor], Messages]
+"""Scalars [N, F] before the first layer, edge vectors [E, 3] -> scalars and vectors behind all."""
 
 
-class UpdateWeights(NamedTuple):
-    """The weights of PaiNN's update block."""
+class LayerWeights(NamedTuple):
+    """The weights of a message block and the update block behind it."""
 
+    state_hidden: Tensor
+    """[F, F]"""
+    state_hidden_bias: Tensor
+    """[F]"""
+    states: Tensor
+    """[3F, F]"""
+    states_bias: Tensor
+    """[3F]"""
+    table: FilterTable
+    """The radial filters"""
     mix: Tensor
     """[2F, F]: U above V"""
     hidden: Tensor
@@ -52,8 +62,10 @@ class Kernel:
     ]
     """`reference.tabulated_messages`: the same with distances and a table in place of filters, for
     frozen weights"""
-    update: Callable[[Tensor, Tensor, UpdateWeights, UpdateFunction], Messages] | None
-    """`cpu_update.update`: PaiNN's update block for frozen weights; None: plain torch does it"""
+    prepare: Callable[[Sequence[LayerWeights]], Any] | None
+    """Weights as `network` wants them; None: the kernel has no `network`"""
+    network: Callable[[Tensor, Tensor, Any, Any, Layers], Messages] | None
+    """`cpu_network.network`: all layers in a row, for frozen weights"""
     reads_tables: bool
     """Whether the kernel gains from a table, so that it is made"""
 
@@ -76,10 +88,16 @@ def _tabulated_messages_cpu(*arguments: Any) -> Messages:
     return cpu.tabulated_messages(*arguments)
 
 
-def _update_cpu(*arguments: Any) -> Messages:
-    from atomfm_calc.kernels import cpu_update
+def _prepare_cpu(*arguments: Any) -> Any:
+    from atomfm_calc.kernels import cpu_network
 
-    return cpu_update.update(*arguments)
+    return cpu_network.prepare(*arguments)
+
+
+def _network_cpu(*arguments: Any) -> Messages:
+    from atomfm_calc.kernels import cpu_network
+
+    return cpu_network.network(*arguments)
 
 
 def _sides_cuda(*arguments: Any) -> Any:
@@ -106,21 +124,24 @@ KERNELS: dict[str, Kernel] = {
         sides=reference.sides,
         messages=reference.messages,
         tabulated_messages=reference.tabulated_messages,
-        update=None,
+        prepare=None,
+        network=None,
         reads_tables=False,
     ),
     "cpu": Kernel(
         sides=_sides_cpu,
         messages=_messages_cpu,
         tabulated_messages=_tabulated_messages_cpu,
-        update=_update_cpu,
+        prepare=_prepare_cpu,
+        network=_network_cpu,
         reads_tables=True,
     ),
     "cuda": Kernel(
         sides=_sides_cuda,
         messages=_messages_cuda,
         tabulated_messages=_tabulated_messages_cuda,
-        update=None,
+        prepare=None,
+        network=None,
         reads_tables=True,
     ),
 }

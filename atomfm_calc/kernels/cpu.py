@@ -90,8 +90,8 @@ def _tabulated_gradient(
     distances, directions, *gradients = others
     of_states = torch.zeros_like(states, memory_format=torch.contiguous_format)
     of_vectors = None if vectors is None else torch.zeros(vectors.shape, dtype=states.dtype)
-    of_distances = torch.empty(distances.shape, dtype=states.dtype)
-    of_directions = torch.empty(directions.shape, dtype=states.dtype)
+    of_distances = torch.zeros(distances.shape, dtype=states.dtype)
+    of_directions = torch.zeros(directions.shape, dtype=states.dtype)
     over_edges(
         loops.tabulated_gradient,
         *sides.by_neighbor,

@@ -126,7 +126,7 @@ def _combine_both(c: Numbers, b: Numbers, rows: Array, result: Array, slope: Arr
 
 
 @COMPILE
-def _sum_tabulated(
+def add_tabulated(
     first: int, last: int, start: Array, neighbor: Array,
     S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, s: Array, v: Array,
     filters: Array,
@@ -168,11 +168,11 @@ def tabulated_messages(
 ) -> None:  # fmt: skip
     """Messages with filters from a table; V without channels counts as zeros."""
     room = np.zeros((3, s.shape[1]), T.dtype)
-    _sum_tabulated(first, last, start, neighbor, S, V, T, grid, d, U, s, v, room)
+    add_tabulated(first, last, start, neighbor, S, V, T, grid, d, U, s, v, room)
 
 
 @COMPILE
-def _derive_tabulated(
+def add_tabulated_gradient(
     first: int, last: int, start: Array, order: Array, center: Array,
     S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, gs: Array, gv: Array,
     dS: Array, dV: Array, dd: Array, dU: Array, filters: Array, slopes: Array,
@@ -188,9 +188,9 @@ def _derive_tabulated(
         D0, D1, D2 = dS[j, 0], dS[j, 1], dS[j, 2]
         for position in range(start[j], start[j + 1]):
             e = order[position]
-            ux = uy = uz = slope = real(0)
             k, t = _interval(d[e], grid)
             if k >= 0:
+                ux = uy = uz = slope = real(0)
                 rows = T[3 * k : 3 * k + 6]
                 _combine_both(
                     _hermite(t, real), _hermite_slopes(t, grid[1], real), rows, row, row_of_slopes
@@ -224,10 +224,10 @@ def _derive_tabulated(
                         uy += along * gy[f]
                         uz += along * gz[f]
                         slope += S0[f] * Z0[f] * g[f] + S1[f] * Z1[f] * p1
-            dd[e] = slope
-            dU[e, 0] = ux
-            dU[e, 1] = uy
-            dU[e, 2] = uz
+                dd[e] += slope
+                dU[e, 0] += ux
+                dU[e, 1] += uy
+                dU[e, 2] += uz
 
 
 @COMPILE_WITH_ROOM
@@ -236,9 +236,9 @@ def tabulated_gradient(
     S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, gs: Array, gv: Array,
     dS: Array, dV: Array, dd: Array, dU: Array,
 ) -> None:  # fmt: skip
-    """DS, dV, dd, dU: gradients of L = <gs, s> + <gv, v> of `tabulated_messages`."""
+    """DS, dV, dd, dU: gradients of L = <gs, s> + <gv, v> of `tabulated_messages` are added."""
     room = np.zeros((2, 3, gs.shape[1]), T.dtype)
-    _derive_tabulated(
+    add_tabulated_gradient(
         first, last, start, order, center, S, V, T, grid, d, U, gs, gv, dS, dV, dd, dU,
         room[0], room[1],
     )  # fmt: skip

@@ -29,6 +29,10 @@ Loop = Callable[..., None]
 
 MINIMUM_EDGES = 500
 """Edges per thread below which another thread costs more than it brings."""
+EDGES_PER_ATOM = 50
+"""How many edges take as long as the matrix products of an atom, for some hundred features."""
+WORK_OF_A_RANGE = 10_000
+"""Work in edges that is worth another range, so that no thread waits for a slower one."""
 MINIMUM_ATOMS = 100
 """The same for loops over atoms alone."""
 
@@ -50,6 +54,25 @@ def over_edges(loop: Loop, start: NDArray[Any], *arguments: Any) -> None:
     shares = [n_edges * part // n_ranges for part in range(1, n_ranges)]
     bounds = [0, *np.searchsorted(start, shares).tolist(), len(start) - 1]
     _run(loop, bounds, start, *arguments)
+
+
+def over_layer(loop: Loop, start: NDArray[Any], *arguments: Any, takes_start: bool = True) -> None:
+    """`over_edges` for loops that also have matrix products for each atom.
+
+    Args:
+        loop: as in `over_edges`.
+        start: first edge of each atom [N + 1].
+        arguments: the rest.
+        takes_start: whether the loop wants to know the edges.
+    """
+    n_atoms, n_threads = len(start) - 1, torch.get_num_threads()
+    work = start + EDGES_PER_ATOM * np.arange(n_atoms + 1)
+    n_ranges = 1
+    if n_threads > 1 and n_atoms > 1 and work[-1] > 2 * MINIMUM_EDGES:
+        n_ranges = n_threads * int(min(4, 1 + work[-1] // (n_threads * WORK_OF_A_RANGE)))
+    shares = [work[-1] * part // n_ranges for part in range(1, n_ranges)]
+    bounds = [0, *np.searchsorted(work, shares).tolist(), n_atoms]
+    _run(loop, bounds, *([start] if takes_start else []), *arguments)
 
 
 def over_atoms(loop: Loop, n_atoms: int, *arguments: Any) -> None:

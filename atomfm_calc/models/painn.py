@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from atomfm_calc.graph import AtomicGraph, edge_vectors
-from atomfm_calc.kernels import Kernel, UpdateWeights
+from atomfm_calc.kernels import Kernel, LayerWeights
 from atomfm_calc.kernels.tables import FilterTable, tabulate
 from atomfm_calc.models.architecture import PainnConfig
 from atomfm_calc.models.conditioning import ElectronicEmbedding
@@ -118,10 +118,9 @@ def _filters(distances: Tensor, weight: Tensor, cutoff: float) -> Tensor:
 class Update(nn.Module):
     """Figure 2c: scalars and vectors of one atom act on each other (eqs. 9 and 10)."""
 
-    def __init__(self, n_features: int, norm_offset: float, kernel: Kernel) -> None:
-        """`kernel` is an entry of `KERNELS`: how it is computed, never what."""
+    def __init__(self, n_features: int, norm_offset: float) -> None:
+        """`norm_offset` is added to squared lengths."""
         super().__init__()
-        self.kernel = kernel
         self.norm_offset = norm_offset
         self.mix = nn.Linear(n_features, 2 * n_features, bias=False)
         self.gates = nn.Sequential(
@@ -130,22 +129,6 @@ class Update(nn.Module):
 
     def forward(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Changes of the scalars [N, F] and vectors [N, 3, F]."""
-        trained = any(parameter.requires_grad for parameter in self.parameters())
-        if self.kernel.update is None or trained or dense_dtype(self) is not None:
-            return self.plain(scalars, vectors)
-        hidden, last = cast(nn.Linear, self.gates[0]), cast(nn.Linear, self.gates[2])
-        weights = UpdateWeights(
-            mix=self.mix.weight,
-            hidden=hidden.weight,
-            hidden_bias=hidden.bias,
-            gates=last.weight,
-            gates_bias=last.bias,
-            offset=self.norm_offset,
-        )
-        return self.kernel.update(scalars, vectors, weights, self.plain)
-
-    def plain(self, scalars: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """The equations, in plain torch."""
         with dense_layers(self):
             mixed = self.mix(vectors)
         mixed_u, mixed_v = mixed.to(vectors.dtype).chunk(2, dim=-1)  # U v and V v, [N, 3, F] each
@@ -182,8 +165,17 @@ class Painn(nn.Module):
             for _ in range(config.n_layers)
         )
         self.update_blocks = nn.ModuleList(
-            Update(config.n_features, config.norm_offset, kernel) for _ in range(config.n_layers)
+            Update(config.n_features, config.norm_offset) for _ in range(config.n_layers)
         )
+
+        linears = [m for block in self.blocks for m in block.modules() if isinstance(m, nn.Linear)]
+        self._owners = tuple(
+            (linear, name)
+            for linear in linears
+            for name, parameter in linear._parameters.items()
+            if parameter is not None
+        )
+        self._weights: tuple[Origins, Any] | None = None
 
     @property
     def blocks(self) -> list[nn.Module]:
@@ -197,19 +189,56 @@ class Painn(nn.Module):
         Edges at or beyond the cutoff contribute exactly nothing, to values and gradients alike.
         """
         r = edge_vectors(graph)  # [E, 3]
+        s = self.embedding(graph.atomic_numbers)  # [N, F]
+        if self.electronic is not None:
+            s = s + self.electronic(s, graph)
+        sides = self.kernel.sides(graph.edge_index, graph.positions.shape[0])
+        layers = partial(self._layers, sides=sides)
+        weights = None if s.requires_grad else self._prepared()
+        if self.kernel.network is not None and weights is not None:
+            s, v = self.kernel.network(s, r, weights, sides, layers)
+        else:
+            s, v = layers(s, r)
+        return AtomFeatures(scalars=s, vectors=v)
+
+    @torch.inference_mode(mode=False)
+    def _prepared(self) -> Any:
+        """Weights for `Kernel.network`; None where the layers are to be computed one by one."""
+        if self.kernel.prepare is None or self.recompute or dense_dtype(self) is not None:
+            return None
+        # by way of its table a parameter is found twenty times faster than as an attribute
+        held = [cast(Tensor, linear._parameters[name]) for linear, name in self._owners]
+        if any(parameter.requires_grad for parameter in held):
+            return None
+        if self._weights is None or not self._weights[0].are(held):
+            self._weights = Origins.of(held), self.kernel.prepare(self._layer_weights())
+        return self._weights[1]
+
+    def _layer_weights(self) -> list[LayerWeights]:
+        pairs: Any = zip(self.message_blocks, self.update_blocks, strict=True)
+        return [
+            LayerWeights(
+                *_both(message.phi),
+                message.table(),
+                update.mix.weight,
+                *_both(update.gates),
+                offset=update.norm_offset,
+            )
+            for message, update in pairs
+        ]
+
+    def _layers(self, s: Tensor, r: Tensor, sides: Any) -> tuple[Tensor, Tensor]:
+        """Scalars and vectors behind all layers, one after the other."""
         distances = torch.linalg.vector_norm(r, dim=1)  # [E]
         tabulated = all(message.can_use_table for message in self.message_blocks)
         edges = Edges(
-            sides=self.kernel.sides(graph.edge_index, graph.positions.shape[0]),
+            sides=sides,
             distances=distances,
             directions=r / distances[:, None],
             basis=(
                 None if tabulated else weighted_basis(distances, self.config.n_radial, self.cutoff)
             ),
         )
-        s = self.embedding(graph.atomic_numbers)  # [N, F]
-        if self.electronic is not None:
-            s = s + self.electronic(s, graph)
         v: Tensor | None = None
         for message, update in zip(self.message_blocks, self.update_blocks, strict=True):
             ds, dv = self._run(message, s, v, edges)
@@ -217,7 +246,7 @@ class Painn(nn.Module):
             v = dv if v is None else v + dv
             ds, dv = self._run(update, s, v)
             s, v = s + ds, v + dv
-        return AtomFeatures(scalars=s, vectors=v)
+        return s, cast(Tensor, v)
 
     def _run(self, block: nn.Module, *inputs: Tensor | Edges | None) -> tuple[Tensor, Tensor]:
         if self.recompute:
@@ -225,3 +254,9 @@ class Painn(nn.Module):
         else:
             result = block(*inputs)
         return result
+
+
+def _both(perceptron: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights and biases of two layers with an activation between them."""
+    first, last = perceptron[0], perceptron[2]
+    return first.weight, first.bias, last.weight, last.bias

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.kernels import find_kernel
 from atomfm_calc.kernels.scatter import gather, sum_to_rows
 from atomfm_calc.models.backbone import Backbone, NearEdges, near_edges
 from atomfm_calc.models.family_sizes import PnaeqConfig
@@ -104,13 +103,12 @@ class Pnaeq(Backbone):
         width = config.n_features
         super().__init__(width, config.cutoff, width, config.conditioning)
         self.config = config
-        plain = find_kernel("reference")
         self.message_blocks = nn.ModuleList(
             PnaMessage(config.n_features, config.n_radial, config.typical_neighbors)
             for _ in range(config.n_layers)
         )
         self.update_blocks = nn.ModuleList(
-            Update(config.n_features, config.norm_offset, plain) for _ in range(config.n_layers)
+            Update(config.n_features, config.norm_offset) for _ in range(config.n_layers)
         )
 
     @property

@@ -40,6 +40,8 @@ class ZBLRepulsion(nn.Module):
         """Half of each pair energy at each of its two atoms: [N] eV."""
         close, reach = self._close_edges(graph)
         center, neighbor = close.edge_index
+        if len(center) == 0:
+            return (0.0 * graph.positions).sum(dim=1)  # zeros that have a gradient
         distances = torch.linalg.vector_norm(edge_vectors(close), dim=1)
         z_center, z_neighbor = (
             graph.atomic_numbers.index_select(0, atoms).to(distances.dtype)

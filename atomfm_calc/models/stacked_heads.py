@@ -23,7 +23,7 @@ class StackedHeads:
     """The weights of H heads side by side, layer by layer; copies, so good until one changes."""
 
     weights: tuple[Tensor, ...]
-    """By layer: [H, width before, width after]"""
+    """By layer: [H, width before, width after]; in memory the first has heads side by side"""
     biases: tuple[Tensor, ...]
     """By layer: [H, 1, width after]"""
     references: Tensor
@@ -44,18 +44,28 @@ class StackedHeads:
             [H, N] eV, float64.
         """
         n_heads = len(self.references)
-        own = scalars.expand(n_heads, -1, -1)  # [H, N, F], shared memory
         widest = max(bias.shape[2] for bias in self.biases)
-        together = CACHED_NUMBERS // max(1, widest * own.shape[1])
-        step = n_heads if scalars.is_cuda else max(1, together)
+        together = CACHED_NUMBERS // max(1, widest * scalars.shape[-2])
+        step = n_heads if scalars.is_cuda else min(max(1, together), n_heads)
         groups = [slice(first, first + step) for first in range(0, n_heads, step)]
-        raw = torch.cat([self._network(own[heads], heads) for heads in groups])  # [H, N]
+        # parts of a split: the gradient of a slice is as large as what it was cut from
+        own = scalars.split(step) if scalars.dim() == 3 else [scalars] * len(groups)
+        parts = zip(own, groups, strict=True)
+        raw = torch.cat([self._network(features, heads) for features, heads in parts])  # [H, N]
         return self.references.index_select(1, atomic_numbers) + self.scale * raw.to(torch.float64)
 
     def _network(self, hidden: Tensor, heads: slice) -> Tensor:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            hidden = torch.baddbmm(bias[heads], hidden, weight[heads])
+            if hidden.dim() == 2:  # features that the heads share: one product for all of them
+                side_by_side = (
+                    weight[heads].transpose(0, 1).flatten(1)
+                )  # [F, heads x width], a view
+                hidden = torch.addmm(bias[heads].flatten(), hidden, side_by_side)
+                hidden = hidden.unflatten(1, (-1, weight.shape[2])).transpose(0, 1)
+            else:
+                hidden = torch.baddbmm(bias[heads], hidden, weight[heads])
             hidden = nn.functional.silu(hidden, inplace=not hidden.requires_grad)
+        hidden = hidden.expand(len(self.weights[-1][heads]), -1, -1)
         # for a width of one, baddbmm takes as long as a hidden layer (MKL, torch 2.13)
         last = torch.bmm(hidden, self.weights[-1][heads]) + self.biases[-1][heads]
         return last[:, :, 0]
@@ -85,7 +95,10 @@ def stack(heads: Sequence[EnergyHead]) -> StackedHeads:
     layers = list(zip(*(_linear_layers(head) for head in heads), strict=True))
     return StackedHeads(
         weights=tuple(
-            torch.stack([linear.weight.detach().T for linear in layer]) for layer in layers
+            torch.stack([linear.weight.detach().T for linear in layer], dim=1).transpose(0, 1)
+            if number == 0
+            else torch.stack([linear.weight.detach().T for linear in layer])
+            for number, layer in enumerate(layers)
         ),
         biases=tuple(
             torch.stack([linear.bias.detach()[None, :] for linear in layer]) for layer in layers

@@ -13,6 +13,7 @@ from random_model import CUTOFF, make_evaluator, make_model
 from tasks import Case
 
 from atomfm_calc import FoundationCalc
+from atomfm_calc.calculators.preparation import checked_graphs
 from atomfm_calc.graph import AtomicGraph, collate
 from atomfm_calc.models.derivatives import predict, predict_heads
 from atomfm_calc.neighbors import EdgeList, SkinCache, find_edges, graph_from_arrays
@@ -43,7 +44,8 @@ class Own:
     def __init__(self, device: str, options: Mapping[str, Any]) -> None:
         self.device = device
         self.kernel: str | None = options.get("kernel")
-        self.loaded = make_evaluator(self.kernel, 1, HIDDEN, device).loaded
+        self.evaluator = make_evaluator(self.kernel, 1, HIDDEN, device)
+        self.loaded = self.evaluator.loaded
         self.cache: WatchedCache | None = None
 
     def calculator(self) -> FoundationCalc:
@@ -73,14 +75,22 @@ class Own:
 
         def compute() -> None:
             for part in parts(structures):
-                graphs = [make_graph(atoms, case.get("max_neighbors"), dtype) for atoms in part]
-                graph = collate(graphs).to(self.device)
+                graph = collate(self.graphs(part, case.get("max_neighbors"), dtype))
+                graph = graph.to(self.device)
                 if case["forces"] == "mixture":
                     predict(energy_of, graph)
                 else:
                     predict_heads(model, graph, names, ("energy", "forces"))
 
         return compute
+
+    def graphs(
+        self, structures: list[Atoms], max_neighbors: int | None, dtype: torch.dtype
+    ) -> list[AtomicGraph]:
+        """As `predict_many` makes them, where all neighbors count."""
+        if max_neighbors is not None or dtype != self.evaluator.dtype:
+            return [make_graph(atoms, max_neighbors, dtype) for atoms in structures]
+        return checked_graphs(self.evaluator, [(atoms, (0, 1)) for atoms in structures])
 
     def training(self, structures: list[Atoms]) -> Callable[[], object]:
         """The gradient of a loss on energies and forces, and a step of AdamW."""

@@ -10,6 +10,7 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import InputError, PropertyNotImplementedError
 
+from atomfm_calc.calculators.checks import check_structure, check_structures
 from atomfm_calc.errors import (
     InsufficientMemoryError,
     NonFiniteError,
@@ -39,7 +40,7 @@ def test_overlapping_atoms_are_named(make_calc: Make, ethanol: Atoms) -> None:
 
 def test_an_atom_that_overlaps_with_its_own_image_is_refused(make_calc: Make) -> None:
     thin = Atoms("Cu", cell=(3.0, 3.0, 0.2), pbc=True)
-    with pytest.raises(StructureError, match="or the cell too small"):
+    with pytest.raises(StructureError, match="the cell too small"):
         make_calc().get_forces(thin)
 
 
@@ -52,6 +53,28 @@ def test_a_periodic_cell_without_volume_is_refused(make_calc: Make, cell: object
 def test_a_dummy_atom_is_refused(make_calc: Make) -> None:
     with pytest.raises(StructureError, match="atomic number 0"):
         make_calc().get_forces(Atoms("XCu", [(0, 0, 0), (0, 0, 3)]))
+
+
+def test_many_structures_at_once_are_refused_for_the_same_reasons(ethanol: Atoms) -> None:
+    broken = ethanol.copy()
+    broken.positions[4, 1] = np.nan
+    cells = [(3, 3, 0.2), np.zeros(3), (0.4, 0.4, 0.4), (3, np.inf, 3), (3, 3, 3)]
+    crystals = [Atoms("Cu", cell=cell, pbc=True) for cell in cells]
+    slab = Atoms("Cu", cell=[(3, 0, 0), (0, 3, 0), (np.nan, 0, 0)], pbc=(True, True, False))
+    dummy = Atoms("XCu", [(0, 0, 0), (0, 0, 3)])
+    structures = [ethanol, broken, *crystals, slab, dummy]
+    for chosen in (structures, [*structures, Atoms()]):
+        found = [str(error) for error in check_structures(chosen)]
+        assert found == [_refusal(atoms) for atoms in chosen]
+        assert found.count("None") == 3
+
+
+def _refusal(atoms: Atoms) -> str:
+    try:
+        check_structure(atoms)
+    except StructureError as error:
+        return str(error)
+    return "None"
 
 
 def test_an_element_that_the_head_has_not_seen_is_refused_and_others_offered(
