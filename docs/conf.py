@@ -16,9 +16,9 @@ sys.path.insert(0, str(ROOT))
 from sphinx.application import Sphinx  # noqa: E402
 
 from atomfm_calc import __version__ as release  # noqa: E402
-from docs.docstrings import tidy_reference, write_as_restructured_text  # noqa: E402
+from docs.docstrings import write_as_restructured_text  # noqa: E402
+from docs.doctrees import offer_files, tidy_reference  # noqa: E402
 from docs.generated import with_generated_parts  # noqa: E402
-from docs.links import offer_files  # noqa: E402
 
 project = "atomfm"
 author = "atomfm developers"

@@ -9,11 +9,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from docutils import nodes
-from sphinx import addnodes
-
-LONGEST_VALUE = 60
-"""Characters of a constant's value that still says something at a glance."""
 CODE = re.compile(r"(`+[^`]*`+)")
 MARKUP = re.compile(r"[*|\\]|(?<=\w)_(?!\w)")
 SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Example|Examples|Note):\s*$")
@@ -52,14 +47,3 @@ def as_restructured_text(lines: list[str]) -> list[str]:
 
 def _follows_a_gap(written: list[str]) -> bool:
     return not written or not written[-1].strip()
-
-
-def tidy_reference(app: Any, doctree: nodes.document) -> None:
-    """Leave out values that are tables or addresses in memory; write dashes as dashes."""
-    for part in list(doctree.findall(addnodes.desc_annotation)):
-        text = part.astext().strip()
-        if text.startswith("=") and (len(text) > LONGEST_VALUE or "<" in text):
-            part.parent.remove(part)
-    for text in list(doctree.findall(nodes.Text)):
-        if text.astext() == " -- ":  # what Sphinx puts between an argument and its description
-            text.parent.replace(text, nodes.Text(" – "))
