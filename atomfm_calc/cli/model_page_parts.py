@@ -46,7 +46,7 @@ font-size:.85em}
 .plots{display:flex;flex-wrap:wrap;gap:.8em}
 figure{margin:0;width:15em;max-width:100%}figcaption{text-align:center;font-size:.9em}
 svg{width:100%;height:auto}svg text{fill:var(--soft);font-size:11px}
-.axes{fill:none;stroke:var(--line)}.points{fill:none;stroke:var(--mark);stroke-width:2.4;
+.axes{fill:none;stroke:var(--line)}.points{fill:none;stroke:var(--mark);stroke-width:3;
 stroke-linecap:round;stroke-opacity:.6}.curve{fill:none;stroke:var(--mark);stroke-width:1.6}
 @media (max-width:40em){dl{grid-template-columns:1fr}dd{margin-bottom:.5em}
 .table small{display:none}.elements{font-size:10px;gap:1px}.elements div{padding:.3em 0}

@@ -95,8 +95,8 @@ def _write_page(name: str, path: Path, parity: Path | None) -> None:
     from atomfm_calc.registry.catalog import load_model
     from atomfm_calc.registry.parity import load_parity
 
-    pairs = None if parity is None else load_parity(parity)
     loaded = load_model(name)
+    pairs = None if parity is None else load_parity(parity, loaded.card.heads)
     page = model_page(loaded.card, measure_precision(loaded, "auto"), pairs)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")

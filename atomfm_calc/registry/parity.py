@@ -7,13 +7,14 @@ labels belong to the data sets, whose licences are on the card.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, field
+from collections.abc import Collection
+from dataclasses import asdict, field, replace
 from pathlib import Path
 
 from pydantic.dataclasses import dataclass
 
 from atomfm_calc.config import CONFIG, parse_config
-from atomfm_calc.errors import ConfigError
+from atomfm_calc.errors import ConfigError, listing
 
 Pairs = tuple[tuple[float, float], ...]
 """Label and prediction."""
@@ -63,11 +64,11 @@ def save_parity(parity: Parity, path: Path) -> None:
     path.write_text(json.dumps(asdict(parity)) + "\n", encoding="utf-8")
 
 
-def load_parity(path: Path) -> Parity:
-    """What `save_parity` wrote.
+def load_parity(path: Path, heads: Collection[str]) -> Parity:
+    """What `save_parity` wrote of the heads of a model; of heads that were left out, nothing.
 
     Raises:
-        ConfigError: no such file, or another content.
+        ConfigError: no such file, another content, or none of the heads.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -78,4 +79,12 @@ def load_parity(path: Path) -> Parity:
             f"{path} is no JSON: {error}; `python -m training evaluate RUN --parity {path}` "
             "writes such a file"
         ) from error
-    return parse_config(Parity, content, origin=str(path))
+    parity = parse_config(Parity, content, origin=str(path))
+    known = {name: head for name, head in parity.heads.items() if name in heads}
+    if not known:
+        raise ConfigError(
+            f"{path} is about the heads {listing(parity.heads)}, the model has {listing(heads)}; "
+            "give the file of the run that made the model"
+        )
+    curves = {name: curve for name, curve in parity.learning_curves.items() if name in heads}
+    return replace(parity, heads=known, learning_curves=curves)

@@ -50,16 +50,19 @@ def test_structures_without_forces_have_none_by_element(model, batches) -> None:
 def test_a_file_is_read_as_it_was_written(model, batches, tmp_path: Path) -> None:
     made = Parity(split="test", heads=parity(model, batches))
     save_parity(made, tmp_path / "parity.json")
-    assert load_parity(tmp_path / "parity.json") == made
+    assert load_parity(tmp_path / "parity.json", HEADS) == made
+    assert list(load_parity(tmp_path / "parity.json", ["second"]).heads) == ["second"]
+    with pytest.raises(ConfigError, match="about the heads first, second, the model has third"):
+        load_parity(tmp_path / "parity.json", ["third"])
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "parity.json").write_text("no JSON")
     with pytest.raises(ConfigError, match="is no JSON"):
-        load_parity(tmp_path / "parity.json")
+        load_parity(tmp_path / "parity.json", HEADS)
     (tmp_path / "parity.json").write_text('{"split": "test", "heds": {}}')
     with pytest.raises(ConfigError, match="heds"):
-        load_parity(tmp_path / "parity.json")
+        load_parity(tmp_path / "parity.json", HEADS)
 
 
 def test_learning_curves_come_from_the_log(tmp_path: Path) -> None:
