@@ -186,6 +186,8 @@ class SkinCache:
         self.cutoff = cutoff
         self.skin = skin
         self.n_lists_made = 0
+        self.shortest: float | None = None
+        """Distance of the closest pair at the last call, Å; None if it was not looked at."""
         self._reference: tuple[NDArray[np.float64], ...] | None = None
         self._edges = EdgeList(np.zeros((2, 0), dtype=np.int64), np.zeros((0, 3)))
 
@@ -198,6 +200,7 @@ class SkinCache:
         """The edges within the cutoff; shapes and units as in `find_edges`."""
         if self.skin <= 0.0:
             self.n_lists_made += 1
+            self.shortest = None
             return find_edges(positions, cell, pbc, self.cutoff)
         if not self._still_valid(positions, cell, pbc):
             self._edges = find_edges(positions, cell, pbc, self.cutoff + self.skin)
@@ -205,7 +208,9 @@ class SkinCache:
             self.n_lists_made += 1
         center, neighbor = self._edges.edge_index
         vectors = positions[neighbor] - positions[center] + self._edges.edge_shift @ cell
-        near = np.einsum("ei,ei->e", vectors, vectors) < self.cutoff**2
+        squares = np.einsum("ei,ei->e", vectors, vectors)
+        self.shortest = float(np.sqrt(squares.min(initial=np.inf)))
+        near = squares < self.cutoff**2
         return EdgeList(self._edges.edge_index[:, near], self._edges.edge_shift[near])
 
     def _still_valid(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from atomfm_calc.calculators.captured_step import CapturedStep
 from atomfm_calc.calculators.checks import (
+    SHORTEST_DISTANCE,
     charge_state,
     check_distances,
     check_elements,
@@ -40,7 +41,7 @@ from atomfm_calc.errors import (
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.models.derivatives import Prediction, hessian, predict, predict_heads
 from atomfm_calc.models.foundation import EnergyFunction
-from atomfm_calc.models.precision import matrix_products
+from atomfm_calc.models.precision import matrix_products, one_order
 from atomfm_calc.neighbors import SkinCache, graph_from_arrays
 from atomfm_calc.registry.catalog import LoadedModel
 
@@ -156,7 +157,8 @@ class Evaluator:
         check_structure(atoms)
         charge, multiplicity = self.admit(atoms, head)
         positions, cell, pbc = atoms.get_positions(), np.array(atoms.cell.array), atoms.get_pbc()
-        edges = (cache or self.cache).edges(positions, cell, pbc)
+        cache = cache or self.cache
+        edges = cache.edges(positions, cell, pbc)
         # a molecule far from the origin loses digits in float32; energies do not see the shift
         centered = positions - positions.mean(axis=0)
         graph = graph_from_arrays(
@@ -169,7 +171,8 @@ class Evaluator:
             multiplicity=multiplicity,
             dtype=self.dtype,
         )
-        check_distances(graph)
+        if cache.shortest is None or cache.shortest < 1.01 * SHORTEST_DISTANCE:
+            check_distances(graph)
         return graph
 
     def admit(self, atoms: Atoms, head: str) -> tuple[int, int]:
@@ -300,7 +303,8 @@ class Evaluator:
     ) -> Iterator[None]:
         """Inside, matrix products are as the settings say; errors as in `memory_watched`."""
         products = matrix_products(self.device, tf32=self.settings.products.tf32)
-        with products, self.memory_watched(graph, want, heads):
+        order = one_order(self.settings.deterministic)
+        with products, order, self.memory_watched(graph, want, heads):
             yield
 
     @contextmanager

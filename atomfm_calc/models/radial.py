@@ -55,3 +55,9 @@ def polynomial_envelope(ratio: Tensor, power: int = 6) -> Tensor:
     # the paper's sum of powers, with its triple root at 1 taken out: exact to rounding there too
     series = sum(0.5 * (k + 1) * (k + 2) * ratio**k for k in range(power))
     return (1.0 - ratio) ** 3 * series
+
+
+def polynomial_envelope_slope(ratio: Tensor, power: int = 6) -> Tensor:
+    """Derivative of `polynomial_envelope` with respect to the ratio: [E]."""
+    factor = -0.5 * power * (power + 1) * (power + 2)
+    return factor * ratio ** (power - 1) * (1.0 - ratio) ** 2

@@ -7,6 +7,8 @@ that bonds are left to the network and only collisions are kept from falling int
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import torch
 from ase.data import covalent_radii
 from ase.units import Bohr, Hartree
@@ -14,27 +16,89 @@ from torch import Tensor, nn
 
 from atomfm_calc.graph import AtomicGraph, edge_vectors
 from atomfm_calc.kernels.scatter import sum_to_rows
-from atomfm_calc.models.radial import polynomial_envelope
+from atomfm_calc.models.radial import polynomial_envelope, polynomial_envelope_slope
 from atomfm_calc.sample import MAX_ATOMIC_NUMBER
 
 SCREENING_AMPLITUDES = (0.18175, 0.50986, 0.28022, 0.02817)
 SCREENING_EXPONENTS = (3.19980, 0.94229, 0.40290, 0.20162)
+ENVELOPE_POWER = 6
+SCREENING_POWER = 0.23
 LENGTH_FACTOR = 0.88534 * Bohr
 """Å; the screening length is this over (Z_i^0.23 + Z_j^0.23)."""
 UNKNOWN_RADIUS = 1.5
 """Å, for elements beyond the table of covalent radii (Cordero et al., 2008)."""
 
 
+class _Pair(NamedTuple):
+    """What the energy of a pair depends on besides its distance."""
+
+    charges: Tensor
+    """[E] product of the nuclear charges, e²"""
+    screening_length: Tensor
+    """[E] Å"""
+    reach: Tensor
+    """[E] Å, where the energy is zero"""
+
+
+def _pair_energy(distances: Tensor, pair: _Pair, exponents: Tensor, amplitudes: Tensor) -> Tensor:
+    """Energies [E] eV."""
+    reduced = distances / pair.screening_length
+    screening = torch.exp(-reduced[:, None] * exponents.to(reduced.dtype)) @ amplitudes.to(
+        reduced.dtype
+    )
+    envelope = polynomial_envelope((distances / pair.reach).clamp(max=1.0), ENVELOPE_POWER)
+    return Hartree * Bohr * pair.charges / distances * screening * envelope
+
+
+class _PairEnergy(torch.autograd.Function):
+    """`_pair_energy` with its derivative written out: a few operations for some thirty."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, distances: Tensor, pair: _Pair, exponents: Tensor, amplitudes: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(distances)
+        ctx.rest = (pair, exponents, amplitudes)
+        return _pair_energy(distances, pair, exponents, amplitudes)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        (distances,) = ctx.saved_tensors
+        pair, exponents, amplitudes = ctx.rest
+        if torch.is_grad_enabled():  # the gradient will be differentiated in turn
+            energy = _pair_energy(distances, *ctx.rest)
+            (result,) = torch.autograd.grad(energy, distances, gradient, create_graph=True)
+            return result, None, None, None
+        reduced = distances / pair.screening_length
+        parts = torch.exp(-reduced[:, None] * exponents.to(reduced.dtype))
+        parts = parts * amplitudes.to(reduced.dtype)
+        screening = parts.sum(dim=1)
+        slope = -(parts @ exponents.to(reduced.dtype)) / pair.screening_length
+        ratio = (distances / pair.reach).clamp(max=1.0)
+        envelope = polynomial_envelope(ratio, ENVELOPE_POWER)
+        fall = polynomial_envelope_slope(ratio, ENVELOPE_POWER) / pair.reach
+        total = (slope - screening / distances) * envelope + screening * fall
+        return gradient * Hartree * Bohr * pair.charges / distances * total, None, None, None
+
+
 class ZBLRepulsion(nn.Module):
     """Pair energy of close atoms; has no parameters to train."""
 
     radii: Tensor
+    exponents: Tensor
+    amplitudes: Tensor
 
     def __init__(self) -> None:
         super().__init__()
         radii = [float(radius) for radius in covalent_radii[: MAX_ATOMIC_NUMBER + 1]]
         radii = [radius if radius > 0.25 else UNKNOWN_RADIUS for radius in radii]
         self.register_buffer("radii", torch.tensor(radii), persistent=False)
+        exponents, amplitudes = (
+            torch.tensor(SCREENING_EXPONENTS),
+            torch.tensor(SCREENING_AMPLITUDES),
+        )
+        self.register_buffer("exponents", exponents.to(torch.float64), persistent=False)
+        self.register_buffer("amplitudes", amplitudes.to(torch.float64), persistent=False)
 
     def forward(self, graph: AtomicGraph) -> Tensor:
         """Half of each pair energy at each of its two atoms: [N] eV."""
@@ -43,18 +107,15 @@ class ZBLRepulsion(nn.Module):
         if len(center) == 0:
             return (0.0 * graph.positions).sum(dim=1)  # zeros that have a gradient
         distances = torch.linalg.vector_norm(edge_vectors(close), dim=1)
-        z_center, z_neighbor = (
-            graph.atomic_numbers.index_select(0, atoms).to(distances.dtype)
-            for atoms in (center, neighbor)
+        z = graph.atomic_numbers.to(distances.dtype)
+        power = z**SCREENING_POWER
+        pair = _Pair(
+            charges=z.index_select(0, center) * z.index_select(0, neighbor),
+            screening_length=LENGTH_FACTOR
+            / (power.index_select(0, center) + power.index_select(0, neighbor)),
+            reach=reach,
         )
-        screening_length = LENGTH_FACTOR / (z_center**0.23 + z_neighbor**0.23)
-        reduced = distances / screening_length
-        screening = sum(
-            amplitude * torch.exp(-exponent * reduced)
-            for amplitude, exponent in zip(SCREENING_AMPLITUDES, SCREENING_EXPONENTS, strict=True)
-        )
-        pair_energy = Hartree * Bohr * z_center * z_neighbor / distances * screening
-        pair_energy = pair_energy * polynomial_envelope((distances / reach).clamp(max=1.0))
+        pair_energy = _PairEnergy.apply(distances, pair, self.exponents, self.amplitudes)
         return sum_to_rows(0.5 * pair_energy, center, graph.atomic_numbers.shape[0])
 
     @torch.no_grad()

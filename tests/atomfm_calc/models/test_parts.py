@@ -133,3 +133,27 @@ def test_an_unknown_backbone_or_kernel_is_refused_by_name() -> None:
 def test_sizes_that_cannot_be_are_refused(sizes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_config(PainnConfig, sizes, origin="here")
+
+
+def test_the_repulsion_has_exact_first_and_second_derivatives() -> None:
+    sample = Sample(
+        atomic_numbers=np.array([8, 1, 1, 14]),
+        positions=np.array([[0.0, 0.0, 0.0], [0.6, 0.1, 0.0], [0.1, 0.7, 0.2], [0.2, 0.9, 1.1]]),
+    )
+    graph, repulsion = graph_from_sample(sample, 4.0), ZBLRepulsion().to(torch.float64)
+
+    def energy(positions: torch.Tensor) -> torch.Tensor:
+        return repulsion(graph._replace(positions=positions)).sum()
+
+    positions = graph.positions.clone().requires_grad_(True)
+    assert torch.autograd.gradcheck(energy, positions)
+    assert torch.autograd.gradgradcheck(energy, positions)
+
+
+def test_atoms_apart_do_not_repel_and_their_zeros_can_be_differentiated() -> None:
+    sample = Sample(atomic_numbers=np.array([1, 1]), positions=np.array([[0.0, 0, 0], [0, 0, 2.0]]))
+    graph = graph_from_sample(sample, 4.0)
+    positions = graph.positions.clone().requires_grad_(True)
+    energy = ZBLRepulsion()(graph._replace(positions=positions))
+    assert energy.tolist() == [0.0, 0.0]
+    assert not torch.autograd.grad(energy.sum(), positions)[0].any()
