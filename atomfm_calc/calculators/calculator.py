@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -69,6 +70,7 @@ class FoundationCalc(Calculator):
         kernel: str | None = None,
         matmul_precision: str = "highest",
         cuda_graph: bool = False,
+        deterministic: bool = False,
         skin: float = 0.5,
         allow_unseen_elements: bool = False,
         outside_gate: Literal["warn", "error"] = "warn",
@@ -90,6 +92,8 @@ class FoundationCalc(Calculator):
             kernel: how neighbors are summed; None: the fastest for the device.
             matmul_precision: "highest"; or, faster and less exact, "tf32" (CUDA) or "bf16": what
                 products of float32 matrices are computed in, see `setup.MATMUL_PRECISIONS`.
+            deterministic: the same bits again on a CUDA device too; torch then asks for the
+                variable CUBLAS_WORKSPACE_CONFIG=:4096:8 to be set. CPUs repeat themselves anyway.
             cuda_graph: record one structure's step on a GPU and replay it, for dynamics.
             skin: Å, reuse of neighbor lists; no result depends on it.
             allow_unseen_elements: compute elements that the head was not trained on.
@@ -116,6 +120,7 @@ class FoundationCalc(Calculator):
             kernel=kernel,
             matmul_precision=matmul_precision,
             cuda_graph=cuda_graph,
+            deterministic=deterministic,
             skin=skin,
             allow_unseen_elements=allow_unseen_elements,
             outside_gate=outside_gate,
@@ -326,6 +331,7 @@ class FoundationCalc(Calculator):
             "atomfm": __version__,
             "torch": torch.__version__,
             "ase": ase.__version__,
+            **{name: version(name) for name in ("numba", "numpy", "vesin")},
         }
 
     def todict(self, skip_default: bool = True) -> dict[str, Any]:

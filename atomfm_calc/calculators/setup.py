@@ -83,6 +83,9 @@ class CalculatorSettings:
     cuda_graph: bool = False
     """Record the operations of one structure's step on a GPU and replay them, see `captured_step`;
     for dynamics of PaiNN models with one head."""
+    deterministic: bool = False
+    """The same bits again on the same device and versions, at a cost on CUDA devices; CPUs give
+    them anyway, for one number of threads."""
     skin: float = 0.5
     """Å by which the neighbor list reaches farther than the cutoff, to be reused."""
     allow_unseen_elements: bool = False

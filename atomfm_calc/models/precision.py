@@ -63,3 +63,22 @@ def matrix_products(device: torch.device, *, tf32: bool) -> Iterator[None]:
         switch.fp32_precision = "none"  # an inherited value is read as if it were an own one
         if switch.fp32_precision != precision:
             switch.fp32_precision = precision
+
+
+@contextmanager
+def one_order(wanted: bool) -> Iterator[None]:
+    """Inside, if wanted, torch adds up in one order and gives the same bits again.
+
+    A switch of the whole process, as above, that is put back. CPUs always do; on CUDA devices it
+    costs time, and torch asks for the variable CUBLAS_WORKSPACE_CONFIG=:4096:8.
+    """
+    if not wanted:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled()
+    lenient = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=lenient)
