@@ -39,6 +39,12 @@ def options_of_commands() -> dict[str, set[str]]:
     }
 
 
+def options_of_programs() -> set[str]:
+    """Options that stand before a command, such as --quiet, and --help."""
+    roots = [typer.main.get_command(app) for _, app in PROGRAMS.values()]
+    return {"--help"} | {word for root in roots for one in root.params for word in _words(one)}
+
+
 def _walk(program: str) -> Iterator[tuple[str, Any]]:
     """Commands that do something themselves, those of groups after the group's name."""
     name, app = lookup(PROGRAMS, program, "program", "docs")
