@@ -28,6 +28,8 @@ from training.hpo.run import TRIALS_FOLDER
 from training.hpo.supervise import CAMPAIGN_FILE, CONFIG_FILE, RESULT_FILE
 from training.hpo.table import best_trials, read_table
 
+RUN = "run"
+"""Run folder of a training, beside its configuration and result."""
 SEED = 1
 """The trials had the seed of their configuration, 0."""
 
@@ -59,21 +61,14 @@ def main() -> None:
 def measured(folder: Path, name: str, number: int, samples: int) -> dict[str, Any]:
     """Train a trial's settings on so many structures, if that was not done, and measure."""
     place = folder / "compared" / f"{name}-{number}-{samples}"
-    result, run = place / RESULT_FILE, place / "run"
-    if not result.exists():
-        config = load_config(PretrainConfig, folder / TRIALS_FOLDER / f"{number:04d}" / CONFIG_FILE)
-        fit = replace(config.fit, duration=DurationConfig(max_samples=samples))
-        place.mkdir(parents=True, exist_ok=True)
-        dump_config(replace(config, output=run, fit=fit, seed=SEED), place / CONFIG_FILE)
-        words = (folder / CAMPAIGN_FILE, place / CONFIG_FILE, result)
-        command = [sys.executable, "-m", "training.hpo.trial", *map(str, words)]
-        with (place / "log.txt").open("a", encoding="utf-8") as log:
-            subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
+    config = trial_config(folder, number)
+    fit = replace(config.fit, duration=DurationConfig(max_samples=samples))
+    facts = train(folder, place, replace(config, fit=fit, seed=SEED))
+    run = place / RUN
     if not (run / evaluation_file("test")).exists():
         evaluate_run(run, "test")
     campaign = load_config(CampaignConfig, folder / CAMPAIGN_FILE)
     test = json.loads((run / evaluation_file("test")).read_text(encoding="utf-8"))
-    facts = json.loads(result.read_text(encoding="utf-8"))
     return {
         "family": campaign.trial.architecture.backbone,
         "settings": name,
@@ -85,6 +80,25 @@ def measured(folder: Path, name: str, number: int, samples: int) -> dict[str, An
             "n_parameters", "microseconds_per_atom", "peak_memory_MiB", "seconds",
         )},
     }  # fmt: skip
+
+
+def trial_config(folder: Path, number: int) -> PretrainConfig:
+    """The configuration of a trial of a campaign."""
+    return load_config(PretrainConfig, folder / TRIALS_FOLDER / f"{number:04d}" / CONFIG_FILE)
+
+
+def train(folder: Path, place: Path, config: PretrainConfig) -> dict[str, Any]:
+    """Train in `place` as a trial of the campaign in `folder`, if that was not done: its result."""
+    result = place / RESULT_FILE
+    if not result.exists():
+        place.mkdir(parents=True, exist_ok=True)
+        dump_config(replace(config, output=place / RUN), place / CONFIG_FILE)
+        words = (folder / CAMPAIGN_FILE, place / CONFIG_FILE, result)
+        command = [sys.executable, "-m", "training.hpo.trial", *map(str, words)]
+        with (place / "log.txt").open("a", encoding="utf-8") as log:
+            subprocess.run(command, check=True, stdout=log, stderr=subprocess.STDOUT)
+    facts: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    return facts
 
 
 def line(row: dict[str, Any]) -> str:

@@ -82,8 +82,8 @@ CASES: dict[str, Case] = {
     "latency-64": _latency(64, 5),
     "latency-512": _latency(512, 1),
     "latency-4096": _latency(4096, 1),
-    "dynamics-Si64": _dynamics("Si64", "64 atoms, silicon", 20, is_quick=True),
-    "dynamics-water192": _dynamics("water192", "192 atoms, water", 10, is_quick=False),
+    "dynamics-Si64": _dynamics("Si64", "64 atoms, silicon", 100, is_quick=True),
+    "dynamics-water192": _dynamics("water192", "192 atoms, water", 30, is_quick=False),
     "batch-1-head": Case(
         group="batch",
         title="200 of 2-20 atoms, 1 head",
