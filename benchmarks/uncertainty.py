@@ -30,6 +30,7 @@ import numpy as np
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
@@ -296,7 +297,9 @@ def draw(found: Mapping[str, dict[str, Any]], title: str) -> Figure:
         axes.set(xscale="log", yscale="log", xlim=reach, ylim=reach)
         area = (row["calibration"] or {}).get("miscalibration_area", float("nan"))
         axes.set_title(f"{head}\narea {area:.2f}", fontsize=9)
-        axes.tick_params(labelsize=7, which="both")
+        axes.tick_params(labelsize=7)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_minor_formatter(NullFormatter())
     for axes in panels[len(found) :]:
         axes.set_axis_off()
     upper.supxlabel("rms uncertainty, meV/atom", fontsize=9)
