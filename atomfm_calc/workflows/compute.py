@@ -19,7 +19,9 @@ from atomfm_calc.convert import voigt_stress
 from atomfm_calc.errors import DataError
 
 MADE_BY_KEY = "made_by"
-"""Key of `atoms.info` in kept files: what computed a structure."""
+"""Key of `atoms.info` in kept files and trajectories: what computed a structure."""
+DECIDES = ("model", "weights_sha256", "head", "gate_sha256")
+"""What makes two fingerprints those of different energies; the others change rounding."""
 
 
 class Computed(NamedTuple):
@@ -58,7 +60,7 @@ def compute_many(
     wanted = list(structures)
     if keep is None:
         return list(_compute(calculator, wanted, want))
-    maker = _maker(calculator)
+    maker = maker_of(calculator)
     found = _kept(Path(keep), wanted, want, maker)
     rest = wanted[len(found) :]
     with Trajectory(str(keep), "a" if found else "w") as file:
@@ -113,10 +115,30 @@ def _compute(
         yield Computed(float(calculator.get_potential_energy(own)), forces, stress)
 
 
-def _maker(calculator: BaseCalculator) -> str:
+def maker_of(calculator: BaseCalculator) -> str:
+    """What a calculator says about itself: its `fingerprint()` as JSON, or else its class."""
     fingerprint = getattr(calculator, "fingerprint", None)
     name = type(calculator).__name__
     return name if fingerprint is None else json.dumps(fingerprint(), sort_keys=True)
+
+
+def refuse_other_maker(frame: Atoms, calculator: BaseCalculator, path: str | Path) -> None:
+    """Refuse to go on in a trajectory of another model or head.
+
+    Raises:
+        DataError: the last structure, which is `frame`, was computed by something else.
+    """
+    found, own = frame.info.get(MADE_BY_KEY), maker_of(calculator)
+    if found is not None and _decisive(found) != _decisive(own):
+        raise DataError(
+            f"{path} was computed by {found}, this calculator is {own}: energies would jump. "
+            "Resume with the same model and head, or start anew in another file"
+        )
+
+
+def _decisive(maker: str) -> dict[str, Any]:
+    content = json.loads(maker) if maker.startswith("{") else {"model": maker}
+    return {key: content.get(key) for key in DECIDES}
 
 
 def _kept(path: Path, wanted: list[Atoms], want: Sequence[str], maker: str) -> list[Computed]:

@@ -12,6 +12,7 @@ from ase import Atoms, units
 from ase.io.trajectory import Trajectory
 
 from atomfm_calc.units import GPA
+from atomfm_calc.workflows.compute import MADE_BY_KEY, maker_of
 
 STEP_KEY = "md_step"
 """Key of `atoms.info` in the trajectory; a resumed run goes on from it."""
@@ -89,6 +90,7 @@ class Course:
             pressure_GPa=None if stress is None else -float(stress[:3].mean()) / GPA,
         )
         self.records.append(record)
+        self.atoms.info[MADE_BY_KEY] = maker_of(self.atoms.calc)
         if self.trajectory is not None and self.table is not None and self.writer is not None:
             self.atoms.info |= {STEP_KEY: step, TIME_KEY: record.time_fs}
             self.trajectory.write(self.atoms)

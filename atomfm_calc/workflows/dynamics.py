@@ -26,6 +26,7 @@ from ase.md.verlet import VelocityVerlet
 
 from atomfm_calc.errors import AtomFMError, ConfigError, DataError, PropertyError, lookup
 from atomfm_calc.units import GPA
+from atomfm_calc.workflows.compute import refuse_other_maker
 from atomfm_calc.workflows.course import (
     STEP_KEY,
     Course,
@@ -200,7 +201,7 @@ def run_dynamics(
     """
     settings = settings or DynamicsSettings()
     _check_ensemble(atoms, settings.ensemble)
-    start = _last_structure(trajectory) if resume else atoms.copy()
+    start = _last_structure(trajectory, calculator) if resume else atoms.copy()
     first_step = int(start.info.get(STEP_KEY, 0)) if resume else 0
     random = np.random.default_rng((settings.seed, first_step))
     moving = _prepare(start, settings, random)
@@ -297,7 +298,7 @@ def _prepare(start: Atoms, settings: DynamicsSettings, random: Any) -> Atoms:
     return moving
 
 
-def _last_structure(trajectory: str | Path | None) -> Atoms:
+def _last_structure(trajectory: str | Path | None, calculator: BaseCalculator) -> Atoms:
     if trajectory is None or not Path(trajectory).is_file():
         raise DataError(f"there is no trajectory {trajectory} to resume; start without resume")
     with Trajectory(str(trajectory), "r") as frames:
@@ -306,4 +307,5 @@ def _last_structure(trajectory: str | Path | None) -> Atoms:
         last = Atoms(frames[-1])
     if STEP_KEY not in last.info:
         raise DataError(f"{trajectory} was not written by this workflow; start without resume")
+    refuse_other_maker(last, calculator, trajectory)
     return last

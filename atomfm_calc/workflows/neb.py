@@ -24,7 +24,13 @@ from ase.mep.neb import NEB
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import ConfigError, DataError, StructureError, lookup
-from atomfm_calc.workflows.compute import compute_many, with_computed
+from atomfm_calc.workflows.compute import (
+    MADE_BY_KEY,
+    compute_many,
+    maker_of,
+    refuse_other_maker,
+    with_computed,
+)
 from atomfm_calc.workflows.relax import (
     RELAX_OPTIMIZERS,
     RelaxSettings,
@@ -139,7 +145,7 @@ def nudged_elastic_band(
     settings = settings or NebSettings()
     _check_ends(first, last)
     if resume:
-        images, n_done = _last_path(first, trajectory, settings.n_images + 2)
+        images, n_done = _last_path(first, calculator, trajectory, settings.n_images + 2)
     else:
         images, n_done = _interpolated(*_ends(first, last, calculator, settings), settings), 0
     band = _Band(images, calculator, settings)
@@ -222,7 +228,7 @@ def _interpolated(first: Atoms, last: Atoms, settings: NebSettings) -> list[Atom
 
 
 def _last_path(
-    first: Atoms, trajectory: str | Path | None, n_images: int
+    first: Atoms, calculator: BaseCalculator, trajectory: str | Path | None, n_images: int
 ) -> tuple[list[Atoms], int]:
     if trajectory is None or not Path(trajectory).is_file():
         raise DataError(f"there is no trajectory {trajectory} to resume; start without resume")
@@ -239,6 +245,7 @@ def _last_path(
             )
         found = [Atoms(frames[(n_paths - 1) * n_images + place]) for place in range(n_images)]
     for image in found:
+        refuse_other_maker(image, calculator, trajectory)
         image.set_constraint(first.constraints)
     return found, n_paths - 1
 
@@ -247,7 +254,7 @@ def _tell(
     band: _Band, state: NebStep, file: Any, on_step: Callable[[NebStep], None] | None
 ) -> None:
     for image in band.images if file is not None else ():
-        image.info[IMAGES_KEY] = len(band.images)
+        image.info |= {IMAGES_KEY: len(band.images), MADE_BY_KEY: maker_of(band.calculator)}
         file.write(image)
     if on_step is not None:
         on_step(state)

@@ -22,7 +22,13 @@ from ase.optimize import BFGS, FIRE, LBFGS
 from atomfm_calc.errors import ConfigError, DataError, PropertyError, WorkflowError, lookup
 from atomfm_calc.packages import require
 from atomfm_calc.units import GPA
-from atomfm_calc.workflows.compute import compute_many, with_computed
+from atomfm_calc.workflows.compute import (
+    MADE_BY_KEY,
+    compute_many,
+    maker_of,
+    refuse_other_maker,
+    with_computed,
+)
 from atomfm_calc.workflows.result import RelaxResult, with_results
 
 RELAX_OPTIMIZERS: dict[str, Callable[..., Any]] = {"fire": FIRE, "lbfgs": LBFGS, "bfgs": BFGS}
@@ -125,7 +131,7 @@ def relax(
             f"cell={settings.cell!r}, keep_symmetry={settings.keep_symmetry} needs a structure "
             f"periodic in three directions; pbc is {atoms.pbc.tolist()}. Use cell='fixed'."
         )
-    moving, n_done, first_energy = _start(atoms, trajectory if resume else None, resume)
+    moving, n_done, first_energy = _start(atoms, calculator, trajectory, resume)
     moving.calc = calculator
     constraints = list(moving.constraints)
     if settings.keep_symmetry:
@@ -220,7 +226,7 @@ def require_converged(result: RelaxResult) -> Atoms:
 
 
 def _start(
-    atoms: Atoms, trajectory: str | Path | None, resume: bool
+    atoms: Atoms, calculator: BaseCalculator, trajectory: str | Path | None, resume: bool
 ) -> tuple[Atoms, int, float | None]:
     """Structure to begin with, steps done before, and the energy before the first of them."""
     if not resume:
@@ -231,6 +237,7 @@ def _start(
         if len(frames) == 0 or frames[-1].get_chemical_formula() != atoms.get_chemical_formula():
             raise DataError(f"{trajectory} holds no such structure; start without resume")
         last = Atoms(frames[-1])
+        refuse_other_maker(last, calculator, trajectory)
         last.set_constraint([one.copy() for one in atoms.constraints])
         return last, len(frames) - 1, float(frames[0].get_potential_energy())
 
@@ -261,6 +268,7 @@ class _Recorder:
             max_force=float(np.linalg.norm(forces, axis=1).max(initial=0.0)),
             max_stress=stress,
         )
+        self.atoms.info[MADE_BY_KEY] = maker_of(self.atoms.calc)
         if self.trajectory is not None and not self.written:
             self.trajectory.write(self.atoms)
         self.written = False
