@@ -230,7 +230,8 @@ class Claims:
         if owner.get("host") == platform.node() and not _runs(owner.get("process", 0)):
             return False
         self._clock.touch()  # the file server's time, not this node's
-        return self._clock.stat().st_mtime - renewed < self.lifetime_s
+        # after a clock was set back, old claims lie in the future; living owners renew theirs
+        return abs(self._clock.stat().st_mtime - renewed) < self.lifetime_s
 
     def _renew(self) -> None:
         while not self._closed.wait(self.lifetime_s / 4):
