@@ -28,8 +28,8 @@ N_HALVINGS = 24
 MAX_PAIRS = 2
 DISPLACEMENTS = (0.001, 0.01, 0.1)
 """Å"""
-SOFTEST = 1.0
-"""eV/Å²; differences of stiffness are relative to no less."""
+SOFTEST = 5.0
+"""eV/Å², between a soft mode and a bond; differences of stiffness are relative to no less."""
 
 Path = Callable[[float], Answer]
 
