@@ -78,7 +78,7 @@ def test_a_tutorial_runs_and_draws(path: Path, tmp_path: Path) -> None:
     }
     command = [sys.executable, str(path)]
     result = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900
     )
     assert result.returncode == 0, result.stderr[-3000:]
     assert result.stdout.strip()
