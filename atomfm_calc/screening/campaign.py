@@ -259,7 +259,7 @@ class Campaign:
     allow_unseen_elements: bool = False
     """Compute elements that a head was not trained on."""
     shortest_distance: float = SHORTEST_DISTANCE
-    """Å; structures with closer atoms are quarantined. 0: none."""
+    """Å; structures with closer atoms are quarantined. 0: only cells too small for their atoms."""
     block_size: int | None = None
     """Candidates of a block, the unit of work and of files; None: by their number."""
     max_atoms: int | None = None
