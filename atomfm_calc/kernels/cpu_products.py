@@ -1,4 +1,4 @@
-"""Matrix products and activations inside of compiled loops (the Numba door, like `cpu_loops`).
+"""Matrix products and activations inside of compiled loops.
 
 A loop that multiplies a few rows by itself needs no library, no thread of its own and no room: its
 numbers stay in cache between one step of a layer and the next. Three rows and four columns at a
@@ -9,12 +9,7 @@ from __future__ import annotations
 
 import math
 
-import numba
-
-from atomfm_calc.kernels.cpu_loops import COMPILE, Array
-
-EXACTLY = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"}, _nrt=False)
-"""Without reassociation, which would undo the rounding of `_exponentials`."""
+from atomfm_calc.kernels.cpu_loops import COMPILE, COMPILE_EXACTLY, Array
 
 _ROWS = 3
 _COLUMNS = 4
@@ -107,7 +102,7 @@ def clear_rows(first: int, last: int, C: Array) -> None:
             c[f] = zero
 
 
-@EXACTLY
+@COMPILE_EXACTLY
 def sigmoid(x: Array, result: Array, scale: Array, bits: Array) -> None:
     """1 / (1 + exp(-x)) of a row.
 

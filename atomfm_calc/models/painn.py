@@ -207,8 +207,10 @@ class Painn(nn.Module):
         if self.kernel.prepare is None or self.recompute or dense_dtype(self) is not None:
             return None
         # by way of its table a parameter is found twenty times faster than as an attribute
-        held = [cast(Tensor, linear._parameters[name]) for linear, name in self._owners]
-        if any(parameter.requires_grad for parameter in held):
+        found = [linear._parameters.get(name) for linear, name in self._owners]
+        held = [parameter for parameter in found if parameter is not None]
+        is_low_rank = len(held) < len(found)  # weights are then sums made when they are read
+        if is_low_rank or any(parameter.requires_grad for parameter in held):
             return None
         if self._weights is None or not self._weights[0].are(held):
             self._weights = Origins.of(held), self.kernel.prepare(self._layer_weights())
