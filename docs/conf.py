@@ -16,8 +16,7 @@ sys.path.insert(0, str(ROOT))
 from sphinx.application import Sphinx  # noqa: E402
 
 from atomfm_calc import __version__ as release  # noqa: E402
-from docs.docstrings import write_as_restructured_text  # noqa: E402
-from docs.doctrees import offer_files, tidy_reference  # noqa: E402
+from docs.doctrees import offer_files, read_docstring, tidy_reference  # noqa: E402
 from docs.generated import with_generated_parts  # noqa: E402
 
 project = "atomfm"
@@ -25,7 +24,7 @@ author = "atomfm developers"
 project_copyright = author
 root_doc = "docs/index"
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_nb", "sphinx.ext.autodoc"]
 include_patterns = [
     "README.md",
     "ARCHITECTURE.md",
@@ -58,7 +57,6 @@ nb_execution_mode = "off"  # `make docs EXECUTE=1` says "cache"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 
-napoleon_use_ivar = True
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
@@ -112,4 +110,4 @@ def setup(app: Sphinx) -> None:
     app.connect("source-read", with_generated_parts)
     app.connect("doctree-read", offer_files, priority=100)  # before Sphinx gathers downloads
     app.connect("doctree-read", tidy_reference)
-    app.connect("autodoc-process-docstring", write_as_restructured_text, priority=400)
+    app.connect("autodoc-process-docstring", read_docstring)

@@ -7,22 +7,10 @@ Outside of code, reStructuredText gives `*`, `|` and a final `_` a meaning that 
 from __future__ import annotations
 
 import re
-from typing import Any
 
 CODE = re.compile(r"(`+[^`]*`+)")
 MARKUP = re.compile(r"[*|\\]|(?<=\w)_(?!\w)")
 SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Example|Examples|Note):\s*$")
-
-
-def write_as_restructured_text(
-    app: Any, what: str, name: str, thing: object, options: Any, lines: list[str]
-) -> None:
-    """Rewrite the lines of a docstring in place, as Sphinx's event asks; napoleon comes after.
-
-    Napoleon takes what stands before a colon in the first line of a field for its type.
-    """
-    first = [""] if what in ("attribute", "data", "property") else []
-    lines[:] = [*first, *as_restructured_text(lines)]
 
 
 def as_restructured_text(lines: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is changed in the pages after Sphinx has read them."""
+"""What is changed in docstrings and pages while Sphinx reads them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,28 @@ from typing import Any
 
 from docutils import nodes
 from sphinx import addnodes
+from sphinx.ext.napoleon import Config, GoogleDocstring
+
+from docs.docstrings import as_restructured_text
 
 ROOT = Path(__file__).parents[1]
 LONGEST_VALUE = 60
 """Characters of a constant's value that still says something at a glance."""
+
+FIELDS = ("attribute", "data", "property")
+"""Their docstrings have no sections, and what stands before a colon in them is no type."""
+SECTIONS = Config(napoleon_use_ivar=True)
+
+
+def read_docstring(
+    app: Any, what: str, name: str, thing: object, options: Any, lines: list[str]
+) -> None:
+    """Rewrite the lines of a Google docstring in place, as Sphinx's event asks."""
+    written = as_restructured_text(lines)
+    if what not in FIELDS:
+        docstring = GoogleDocstring(written, SECTIONS, app, what, name, thing, options)
+        written = docstring.lines()
+    lines[:] = written
 
 
 def offer_files(app: Any, doctree: nodes.document) -> None:
