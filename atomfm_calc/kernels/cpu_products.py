@@ -13,6 +13,8 @@ from atomfm_calc.kernels.cpu_loops import COMPILE, COMPILE_EXACTLY, Array
 
 _ROWS = 3
 _COLUMNS = 4
+PANEL = 256_000
+"""Bytes of the rows of B that stay in the second cache while all rows of A pass by."""
 PER_LN_2 = 1.0 / math.log(2.0)
 LN_2_HIGH = (0.693359375, 0.693147180369123816490)
 """The first digits of ln 2, so that whole multiples are exact in float32 and float64"""
@@ -23,11 +25,12 @@ INVERSE_FACTORIALS = tuple(1.0 / math.factorial(n) for n in range(14))
 
 
 @COMPILE
-def _add_three_rows(A: Array, B: Array, C: Array, i: int) -> None:
+def _add_three_rows(first: int, last: int, A: Array, B: Array, C: Array, i: int) -> None:
+    """Rows i, i + 1, i + 2 of C from columns `first` to `last` of A."""
     a0, a1, a2 = A[i], A[i + 1], A[i + 2]
     c0, c1, c2 = C[i], C[i + 1], C[i + 2]
-    n_whole = len(B) - len(B) % _COLUMNS
-    for k in range(0, n_whole, _COLUMNS):
+    whole = last - (last - first) % _COLUMNS
+    for k in range(first, whole, _COLUMNS):
         p0, p1, p2, p3 = a0[k], a0[k + 1], a0[k + 2], a0[k + 3]
         q0, q1, q2, q3 = a1[k], a1[k + 1], a1[k + 2], a1[k + 3]
         r0, r1, r2, r3 = a2[k], a2[k + 1], a2[k + 2], a2[k + 3]
@@ -37,7 +40,7 @@ def _add_three_rows(A: Array, B: Array, C: Array, i: int) -> None:
             c0[f] += p0 * x0 + p1 * x1 + p2 * x2 + p3 * x3
             c1[f] += q0 * x0 + q1 * x1 + q2 * x2 + q3 * x3
             c2[f] += r0 * x0 + r1 * x1 + r2 * x2 + r3 * x3
-    for k in range(n_whole, len(B)):
+    for k in range(whole, last):
         p, q, r, b = a0[k], a1[k], a2[k], B[k]
         for f in range(len(c0)):
             x = b[f]
@@ -47,15 +50,15 @@ def _add_three_rows(A: Array, B: Array, C: Array, i: int) -> None:
 
 
 @COMPILE
-def _add_one_row(A: Array, B: Array, C: Array, i: int) -> None:
+def _add_one_row(first: int, last: int, A: Array, B: Array, C: Array, i: int) -> None:
     a, c = A[i], C[i]
-    n_whole = len(B) - len(B) % _COLUMNS
-    for k in range(0, n_whole, _COLUMNS):
+    whole = last - (last - first) % _COLUMNS
+    for k in range(first, whole, _COLUMNS):
         p0, p1, p2, p3 = a[k], a[k + 1], a[k + 2], a[k + 3]
         b0, b1, b2, b3 = B[k], B[k + 1], B[k + 2], B[k + 3]
         for f in range(len(c)):
             c[f] += p0 * b0[f] + p1 * b1[f] + p2 * b2[f] + p3 * b3[f]
-    for k in range(n_whole, len(B)):
+    for k in range(whole, last):
         p, b = a[k], B[k]
         for f in range(len(c)):
             c[f] += p * b[f]
@@ -65,10 +68,13 @@ def _add_one_row(A: Array, B: Array, C: Array, i: int) -> None:
 def add_product(first: int, last: int, A: Array, B: Array, C: Array) -> None:
     """Add A B to C, in rows `first` to `last` of A [., K] and C [., N], for B [K, N]."""
     n_together = (last - first) // _ROWS * _ROWS
-    for i in range(first, first + n_together, _ROWS):
-        _add_three_rows(A, B, C, i)
-    for i in range(first + n_together, last):
-        _add_one_row(A, B, C, i)
+    panel = max(1, PANEL // (B.itemsize * B.shape[1] * _COLUMNS)) * _COLUMNS
+    for begin in range(0, len(B), panel):
+        end = min(begin + panel, len(B))
+        for i in range(first, first + n_together, _ROWS):
+            _add_three_rows(begin, end, A, B, C, i)
+        for i in range(first + n_together, last):
+            _add_one_row(begin, end, A, B, C, i)
 
 
 @COMPILE
