@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from atomfm_calc import __version__
 from atomfm_calc.calculators.batch import iterate_results
-from atomfm_calc.calculators.checks import check_periodic, stated_charge
+from atomfm_calc.calculators.checks import changed_properties, check_periodic, stated_charge
 from atomfm_calc.calculators.comparison import HeadComparison, compare_heads
 from atomfm_calc.calculators.evaluator import Evaluator, StructureResult
 from atomfm_calc.calculators.memory import MemoryEstimate
@@ -187,8 +187,12 @@ class FoundationCalc(Calculator):
         return {}
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """What changed since the last calculation; charge and multiplicity in `info` count."""
-        changes: list[str] = list(super().check_state(atoms, tol=tol))
+        """What changed since the last calculation; charge and multiplicity in `info` count.
+
+        Any change counts, whatever `tol`: ASE's comparison of all numbers within a tolerance takes
+        as long as a twentieth of a step of dynamics.
+        """
+        changes = changed_properties(self.atoms, atoms)
         if stated_charge(atoms) != self._watched:
             changes.append("info")
         return changes

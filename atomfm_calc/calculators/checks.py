@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from ase import Atoms
+from ase.calculators.calculator import all_changes
 from ase.data import chemical_symbols
 
 from atomfm_calc.convert import charge_of, multiplicity_of
@@ -28,6 +29,21 @@ SMALLEST_SINE = 1e-3
 """Smallest volume of a periodic cell over the product of its edges."""
 
 
+def changed_properties(before: Atoms | None, now: Atoms) -> list[str]:
+    """Which of ASE's `all_changes` differ between two structures."""
+    if before is None:
+        return list(all_changes)
+    changes = [] if np.array_equal(before.cell.array, now.cell.array) else ["cell"]
+    if not np.array_equal(before.pbc, now.pbc):
+        changes.append("pbc")
+    for name in all_changes:
+        one, other = before.arrays.get(name), now.arrays.get(name)
+        both = one is not None and other is not None
+        if not (np.array_equal(one, other) if both else one is other):
+            changes.append(name)
+    return changes
+
+
 def check_structure(atoms: Atoms) -> None:
     """Refuse structures that have no energy.
 
@@ -42,12 +58,7 @@ def check_structure(atoms: Atoms) -> None:
         raise StructureError(
             f"atom {unknown[0]} has atomic number {atoms.numbers[unknown[0]]}, which is no element"
         )
-    broken = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
-    if len(broken):
-        raise StructureError(
-            f"positions of {len(broken)} atoms are not finite; the first is atom {broken[0]} at "
-            f"{atoms.positions[broken[0]].tolist()} Å. Did a previous step blow up?"
-        )
+    check_positions(atoms)
     periodic = np.asarray(atoms.cell.array)[atoms.pbc]
     if not np.isfinite(periodic).all():
         raise StructureError(f"the cell is not finite: {periodic.tolist()} Å")
@@ -63,6 +74,16 @@ def check_structure(atoms: Atoms) -> None:
             f"{len(atoms)} atoms in the periodic cell {periodic.tolist()} Å overlap with each "
             f"other or with their own images: the least distance is {SHORTEST_DISTANCE} Å. Is the "
             "cell too small?"
+        )
+
+
+def check_positions(atoms: Atoms) -> None:
+    """The part of `check_structure` that a step of dynamics can change; StructureError likewise."""
+    broken = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(broken):
+        raise StructureError(
+            f"positions of {len(broken)} atoms are not finite; the first is atom {broken[0]} at "
+            f"{atoms.positions[broken[0]].tolist()} Å. Did a previous step blow up?"
         )
 
 

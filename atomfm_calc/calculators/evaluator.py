@@ -19,6 +19,7 @@ from atomfm_calc.calculators.checks import (
     charge_state,
     check_distances,
     check_elements,
+    check_positions,
     check_structure,
 )
 from atomfm_calc.calculators.memory import (
@@ -97,6 +98,7 @@ class Evaluator:
         self.mixer = None if loaded.gate is None else Mixer(loaded, loaded.gate, settings)
         self.device = next(self.model.backbone.parameters()).device
         self.dtype = self.model.dtype
+        self._checked: tuple[bytes, ...] | None = None
         self.cache = SkinCache(self.model.cutoff, settings.skin)
         self.step = (
             CapturedStep(self.model.energy_of(self.head), self.model.cutoff, self.device)
@@ -154,7 +156,7 @@ class Evaluator:
         Raises:
             StructureError, UnsupportedElementError, ChargeError: see `checks`.
         """
-        check_structure(atoms)
+        self._check(atoms)
         charge, multiplicity = self.admit(atoms, head)
         positions, cell, pbc = atoms.get_positions(), np.array(atoms.cell.array), atoms.get_pbc()
         cache = cache or self.cache
@@ -174,6 +176,15 @@ class Evaluator:
         if cache.shortest is None or cache.shortest < 1.01 * SHORTEST_DISTANCE:
             check_distances(graph)
         return graph
+
+    def _check(self, atoms: Atoms) -> None:
+        """`check_structure`, of which dynamics repeats only what a step can change."""
+        fixed = (atoms.numbers.tobytes(), atoms.cell.array.tobytes(), atoms.pbc.tobytes())
+        if fixed == self._checked:
+            check_positions(atoms)
+        else:
+            check_structure(atoms)
+            self._checked = fixed
 
     def admit(self, atoms: Atoms, head: str) -> tuple[int, int]:
         """Charge and multiplicity to compute, if the head may compute the structure at all.
