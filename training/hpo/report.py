@@ -123,7 +123,7 @@ def _draw_parallel(figure: Figure, campaign: CampaignConfig, trials: Sequence[Tr
     for rank, trial in zip(order, scored, strict=True):
         heights = [place(trial.values[key], campaign.space[key]) for key in keys]
         axes.plot(range(len(keys)), heights, color=colors(1.0 - rank), alpha=0.7)
-    labels = [f"{_last(key)}\n{_range(campaign.space[key])}" for key in keys]
+    labels = [f"{_short_name(key, campaign)}\n{_range(campaign.space[key])}" for key in keys]
     axes.set_xticks(range(len(keys)), labels, fontsize="small")
     axes.set_yticks([])
     axes.set(title="bright: good")
@@ -134,7 +134,7 @@ def _draw_importance(figure: Figure, campaign: CampaignConfig, trials: Sequence[
     found = importance(campaign, trials)
     axes = figure.subplots()
     keys = sorted(found, key=lambda key: found[key])
-    axes.barh([_last(key) for key in keys], [found[key] for key in keys])
+    axes.barh([_short_name(key, campaign) for key in keys], [found[key] for key in keys])
     axes.set(xlabel="permutation importance: loss of R² of a forest of trees on the trials")
 
 
@@ -170,7 +170,14 @@ def place(value: Value, parameter: Parameter) -> float:
 
 
 def _table(campaign: CampaignConfig, trials: Sequence[Trial]) -> str:
-    head = ["trial", "status", "score", "µs/atom", "s", *(_last(key) for key in campaign.space)]
+    head = [
+        "trial",
+        "status",
+        "score",
+        "µs/atom",
+        "s",
+        *(_short_name(key, campaign) for key in campaign.space),
+    ]
     rows = [f"<tr>{''.join(f'<th>{html.escape(name)}</th>' for name in head)}</tr>"]
     for trial in sorted(trials, key=lambda t: (not t.has_score, t.score or 0.0, t.number)):
         cells = [
@@ -190,8 +197,15 @@ def _short(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _last(key: str) -> str:
-    return key.rsplit(".", 1)[-1] if not key[-1].isdigit() else ".".join(key.split(".")[-2:])
+def _short_name(key: str, campaign: CampaignConfig) -> str:
+    """As few of the last words of a key as tell it from the others; a number never stands alone."""
+    words = key.split(".")
+    for count in range(1, len(words)):
+        name = ".".join(words[-count:])
+        alike = [other for other in campaign.space if f".{other}".endswith(f".{name}")]
+        if len(alike) == 1 and not name[0].isdigit():
+            return name
+    return key
 
 
 def _range(parameter: Parameter) -> str:
