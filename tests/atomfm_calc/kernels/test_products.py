@@ -12,7 +12,9 @@ ROUNDING = {"float32": 2e-7, "float64": 4e-16}
 
 
 @pytest.mark.parametrize("real", INTEGERS)
-@pytest.mark.parametrize("shape", [(3, 4, 5), (1, 1, 1), (8, 7, 9), (0, 4, 4), (5, 0, 3), (7, 90, 1001)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(3, 4, 5), (1, 1, 1), (8, 7, 9), (0, 4, 4), (5, 0, 3), (7, 90, 1001)], ids=str
+)
 def test_a_product_is_added_to_some_rows(real: str, shape: tuple[int, int, int]) -> None:
     rows, inner, columns = shape
     rng = np.random.default_rng(0)
