@@ -103,7 +103,7 @@ def run(
 
 @app.command()
 def compare(
-    names: Annotated[list[str], typer.Argument(help="Recipes.")],
+    names: Annotated[list[str], typer.Argument(help="Recipes; section.key=value for all of them.")],
     out: Annotated[Path, typer.Option(help="One folder per recipe, and the table.")] = Path(
         "runs/compare"
     ),
@@ -119,10 +119,12 @@ def compare(
 
     own = [f"sizes=[{sizes}]"] if sizes else []
     own += [f"seeds={seeds}"] if seeds else []
-    for name in names:
+    own += [text for text in names if "=" in text]
+    recipes = [text for text in names if "=" not in text]
+    for name in recipes:
         settings = RunSettings(output=out / name, data=data, modes=COMPARED, forgetting=not quick)
         _run(name, own, settings, quick)
-    typer.echo(write_comparison([out / name for name in names], out))
+    typer.echo(write_comparison([out / name for name in recipes], out))
 
 
 @app.command()
