@@ -17,6 +17,8 @@ from atomfm_calc.errors import StructureError
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.sample import Sample
 
+FARTHEST = 1e6
+"""Å from the origin; a position beyond it is no position, and makes vesin 0.6.2 end the process."""
 LONGEST_VECTOR = 1000.0
 """Å; vesin 0.6.2 ends the whole process (SIGFPE) for cells of some thousand Å and few atoms."""
 
@@ -45,10 +47,16 @@ def find_edges(
         cutoff: Å.
 
     Raises:
-        StructureError: a periodic lattice vector is longer than `LONGEST_VECTOR`.
+        StructureError: a periodic lattice vector is longer than `LONGEST_VECTOR`, or an atom is
+            farther than `FARTHEST`.
     """
     pbc = np.asarray(pbc, dtype=bool)
     positions = np.asarray(positions, dtype=np.float64)
+    if not (np.abs(positions) <= FARTHEST).all():
+        raise StructureError(
+            f"a position is not finite, or farther than {FARTHEST:g} Å from the origin. Did a "
+            "previous step blow up?"
+        )
     lengths = np.linalg.norm(np.asarray(cell, dtype=np.float64), axis=1)[pbc]
     if (lengths > LONGEST_VECTOR).any():
         raise StructureError(

@@ -19,7 +19,7 @@ from atomfm_calc.errors import (
     UnsupportedElementError,
 )
 from atomfm_calc.graph import AtomicGraph, edge_vectors
-from atomfm_calc.neighbors import must_overlap
+from atomfm_calc.neighbors import FARTHEST, must_overlap
 from atomfm_calc.registry.card import HeadInfo, ModelCard
 from atomfm_calc.registry.coverage import parity_fits, unseen_elements
 
@@ -79,10 +79,11 @@ def check_structure(atoms: Atoms) -> None:
 
 def check_positions(atoms: Atoms) -> None:
     """The part of `check_structure` that a step of dynamics can change; StructureError likewise."""
-    broken = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    broken = np.flatnonzero(~(np.abs(atoms.positions) <= FARTHEST).all(axis=1))
     if len(broken):
         raise StructureError(
-            f"positions of {len(broken)} atoms are not finite; the first is atom {broken[0]} at "
+            f"positions of {len(broken)} atoms are not finite, or beyond {FARTHEST:g} Å; the first "
+            f"is atom {broken[0]} at "
             f"{atoms.positions[broken[0]].tolist()} Å. Did a previous step blow up?"
         )
 
@@ -106,7 +107,8 @@ def _suspects(structures: Sequence[Atoms]) -> list[int]:
     first = np.cumsum(n_atoms) - n_atoms
     numbers = np.concatenate([atoms.numbers for atoms in structures])
     positions = np.concatenate([atoms.positions for atoms in structures])
-    sound = (numbers >= 1) & (numbers < len(chemical_symbols)) & np.isfinite(positions).all(axis=1)
+    near = (np.abs(positions) <= FARTHEST).all(axis=1)
+    sound = (numbers >= 1) & (numbers < len(chemical_symbols)) & near
     pbc = np.stack([atoms.pbc for atoms in structures])  # [S, 3]
     rows = np.where(pbc[:, :, None], np.stack([atoms.cell.array for atoms in structures]), 0.0)
     finite = np.isfinite(rows).all(axis=(1, 2))

@@ -17,14 +17,12 @@ from numpy.typing import NDArray
 from atomfm_calc.calculators.budget import BatchBudget
 from atomfm_calc.calculators.checks import SHORTEST_DISTANCE, SMALLEST_SINE
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.neighbors import find_edges, must_overlap
+from atomfm_calc.neighbors import FARTHEST, find_edges, must_overlap
 from atomfm_calc.screening.structures import StructureBlock
 
 ALL_PAIRS_UP_TO = 64
 """Atoms; beyond, looking at all pairs is slower than a cell list."""
 PAIRS_AT_ONCE = 1_000_000
-FARTHEST = 1e6
-"""Å from the origin; a position beyond it is no position."""
 LARGEST = 1000.0
 """Å, of lattice vectors and molecules; for some larger ones vesin 0.6 divides by zero, which ends
 the process."""
