@@ -33,8 +33,6 @@ EDGES_PER_ATOM = 50
 """How many edges take as long as the matrix products of an atom, for some hundred features."""
 WORK_OF_A_RANGE = 10_000
 """Work in edges that is worth another range, so that no thread waits for a slower one."""
-MINIMUM_ATOMS = 100
-"""The same for loops over atoms alone."""
 
 _REGION = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 _POOLS: dict[tuple[int, int], ThreadPoolExecutor] = {}
@@ -73,13 +71,6 @@ def over_layer(loop: Loop, start: NDArray[Any], *arguments: Any, takes_start: bo
     shares = [work[-1] * part // n_ranges for part in range(1, n_ranges)]
     bounds = [0, *np.searchsorted(work, shares).tolist(), n_atoms]
     _run(loop, bounds, *([start] if takes_start else []), *arguments)
-
-
-def over_atoms(loop: Loop, n_atoms: int, *arguments: Any) -> None:
-    """Run `loop(first, last, *arguments)` over ranges of atoms of about the same size."""
-    n_ranges = min(torch.get_num_threads(), n_atoms // MINIMUM_ATOMS + 1)
-    bounds = [n_atoms * part // n_ranges for part in range(n_ranges + 1)]
-    _run(loop, bounds, *arguments)
 
 
 def _run(loop: Loop, bounds: list[int], *arguments: Any) -> None:
