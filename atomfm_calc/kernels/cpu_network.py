@@ -20,6 +20,7 @@ from torch import Tensor
 from atomfm_calc.kernels import Layers, LayerWeights
 from atomfm_calc.kernels import cpu_network_loops as loops
 from atomfm_calc.kernels.cpu import Sides
+from atomfm_calc.kernels.cpu_products import packed
 from atomfm_calc.kernels.cpu_threads import over_layer
 
 Array = NDArray[Any]
@@ -28,12 +29,13 @@ INTEGERS = {4: np.int32, 8: np.int64}
 
 
 class Prepared(NamedTuple):
-    """The weights of a layer, as the loops want them."""
+    """The weights of a layer, as the loops want them: matrices are `packed`."""
 
     states: tuple[Array, ...]
     """Two layers: weights [F, F] and [F, 3F], each with its bias behind it"""
     update: tuple[Any, ...]
-    """Mix [F, 2F], hidden [2F, F] and bias, gates [F, 3F] and bias, offset"""
+    """Mix [F, 2F]; hidden [F, F] of scalars and of lengths, and bias; gates [F, 3F] and bias;
+    offset"""
     states_back: tuple[Array, ...]
     """[F, F], [3F, F]"""
     update_back: tuple[Array, ...]
@@ -54,24 +56,37 @@ class _Trace(NamedTuple):
 
 
 def prepare(layers: Sequence[LayerWeights]) -> list[Prepared]:
-    """Copies of the weights, turned as each product wants them."""
-
-    def plain(*tensors: Tensor) -> tuple[Array, ...]:
-        return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
-
+    """Copies of the weights, arranged as each product wants them."""
     return [
         Prepared(
-            states=plain(w.state_hidden.T, w.state_hidden_bias, w.states.T, w.states_bias),
+            states=(
+                _matrix(w.state_hidden.T),
+                _plain(w.state_hidden_bias),
+                _matrix(w.states.T),
+                _plain(w.states_bias),
+            ),
             update=(
-                *plain(w.mix.T, w.hidden.T, w.hidden_bias, w.gates.T, w.gates_bias),
+                *(_matrix(part.T) for part in (w.mix, *w.hidden.chunk(2, dim=1))),
+                _plain(w.hidden_bias),
+                _matrix(w.gates.T),
+                _plain(w.gates_bias),
                 float(w.offset),
             ),
-            states_back=plain(w.state_hidden, w.states),
-            update_back=plain(w.mix, w.hidden, w.gates),
-            table=(plain(w.table.rows)[0], w.table.grid),
+            states_back=(_matrix(w.state_hidden), _matrix(w.states)),
+            update_back=(_matrix(w.mix), _matrix(w.hidden), _matrix(w.gates)),
+            table=(_plain(w.table.rows), w.table.grid),
         )
         for w in layers
     ]
+
+
+def _plain(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().contiguous().numpy()
+    return array
+
+
+def _matrix(weight: Tensor) -> Array:
+    return packed(_plain(weight))
 
 
 class _Network(torch.autograd.Function):

@@ -6,7 +6,7 @@ a layer in blocks that stay in cache.
 
 M [N, 3, 2, F]: U v and V v of the paper's figure 2c; G [N, 3, F]: its gates a_vv, a_sv, a_ss;
 gs, gv: the gradients by scalars and vectors. Other names are those of `cpu_loops`. Weights of
-matrix products have the inputs as rows, those of gradients the outputs.
+matrix products are `packed`, with the inputs as rows, those of gradients the outputs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ from atomfm_calc.kernels.cpu_loops import (
     add_tabulated,
     add_tabulated_gradient,
 )
-from atomfm_calc.kernels.cpu_products import add_product, clear_rows, copy_rows, set_rows, sigmoid
+from atomfm_calc.kernels.cpu_products import (
+    add_product,
+    clear_rows,
+    copy_rows,
+    set_product,
+    set_rows,
+    sigmoid,
+)
 
 BLOCK = 24
 """Atoms that go through a layer together: 0.3 MB of float32 for 128 features."""
@@ -126,7 +133,7 @@ def _states(
     set_rows(first, last, hidden_bias, hidden)
     add_product(first, last, s, hidden_weight, hidden)
     _activate(first, last, hidden, active, room)
-    rows = S.reshape(len(S), weight.shape[1])[first:last]
+    rows = S.reshape(len(S), len(bias))[first:last]
     set_rows(0, last - first, bias, rows)
     add_product(0, last - first, active, weight, rows)
 
@@ -137,16 +144,15 @@ def _update(
     active: Array, room: Numbers,
 ) -> None:  # fmt: skip
     """The update block, in place."""
-    mix, hidden_weight, hidden_bias, weight, bias, offset = weights
+    mix, of_scalars, of_lengths, hidden_bias, weight, bias, offset = weights
     M, length, dot, hidden, G = trace
     n_atoms, n_features = s.shape
     mixed = M.reshape(3 * n_atoms, 2 * n_features)
-    clear_rows(3 * first, 3 * last, mixed)
-    add_product(3 * first, 3 * last, v.reshape(3 * n_atoms, n_features), mix, mixed)
+    set_product(3 * first, 3 * last, v.reshape(3 * n_atoms, n_features), mix, mixed)
     _contract(first, last, M, offset, length, dot)
     set_rows(first, last, hidden_bias, hidden)
-    add_product(first, last, s, hidden_weight[:n_features], hidden)
-    add_product(first, last, length, hidden_weight[n_features:], hidden)
+    add_product(first, last, s, of_scalars, hidden)
+    add_product(first, last, length, of_lengths, hidden)
     _activate(first, last, hidden, active, room)
     gates = G.reshape(n_atoms, 3 * n_features)[first:last]
     set_rows(0, last - first, bias, gates)
@@ -204,11 +210,9 @@ def _update_gradient(
     dG, dactive, dboth, dM, slope = block
     n_features, n = gs.shape[1], last - first
     _gate_gradient(first, last, M, dot, gs, gv, dG)
-    clear_rows(0, n, dactive)
-    add_product(0, n, dG.reshape(len(dG), 3 * n_features), gates, dactive)
+    set_product(0, n, dG.reshape(len(dG), 3 * n_features), gates, dactive)
     _activate_gradient(first, last, hidden, dactive, slope, room)
-    clear_rows(0, n, dboth)
-    add_product(0, n, dactive, hidden_weight, dboth)
+    set_product(0, n, dactive, hidden_weight, dboth)
     _contract_gradient(first, last, M, G, length, gs, gv, dboth, dM)
     for i in range(first, last):
         g, more = gs[i], dboth[i - first]
@@ -258,8 +262,7 @@ def layer_gradient(
         )  # fmt: skip
         if V.shape[2] == 0:
             continue
-        clear_rows(0, end - begin, dactive)
-        add_product(0, end - begin, dS_rows[begin:end], weight, dactive)
+        set_product(0, end - begin, dS_rows[begin:end], weight, dactive)
         _activate_gradient(begin, end, hidden, dactive, slope, room)
         copy_rows(begin, end, gs, new_gs)
         add_product(0, end - begin, dactive, hidden_weight, new_gs[begin:end])

@@ -1,20 +1,18 @@
 """Matrix products and activations inside of compiled loops.
 
 A loop that multiplies a few rows by itself needs no library, no thread of its own and no room: its
-numbers stay in cache between one step of a layer and the next. Three rows and four columns at a
-time use all vector registers; for the matrices of a network it is about as fast as MKL.
+numbers stay in cache between one step of a layer and the next. `cpu_tiles` has the innermost part.
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from atomfm_calc.kernels import cpu_tiles as tiles
 from atomfm_calc.kernels.cpu_loops import COMPILE, COMPILE_EXACTLY, Array
 
-_ROWS = 3
-_COLUMNS = 4
-PANEL = 256_000
-"""Bytes of the rows of B that stay in the second cache while all rows of A pass by."""
 PER_LN_2 = 1.0 / math.log(2.0)
 LN_2_HIGH = (0.693359375, 0.693147180369123816490)
 """The first digits of ln 2, so that whole multiples are exact in float32 and float64"""
@@ -24,57 +22,54 @@ INVERSE_FACTORIALS = tuple(1.0 / math.factorial(n) for n in range(14))
 """Of the exponential series: up to (ln 2)/2 it is good to 6e-9 with order 7, to 5e-18 with 13."""
 
 
-@COMPILE
-def _add_three_rows(first: int, last: int, A: Array, B: Array, C: Array, i: int) -> None:
-    """Rows i, i + 1, i + 2 of C from columns `first` to `last` of A."""
-    a0, a1, a2 = A[i], A[i + 1], A[i + 2]
-    c0, c1, c2 = C[i], C[i + 1], C[i + 2]
-    whole = last - (last - first) % _COLUMNS
-    for k in range(first, whole, _COLUMNS):
-        p0, p1, p2, p3 = a0[k], a0[k + 1], a0[k + 2], a0[k + 3]
-        q0, q1, q2, q3 = a1[k], a1[k + 1], a1[k + 2], a1[k + 3]
-        r0, r1, r2, r3 = a2[k], a2[k + 1], a2[k + 2], a2[k + 3]
-        b0, b1, b2, b3 = B[k], B[k + 1], B[k + 2], B[k + 3]
-        for f in range(len(c0)):
-            x0, x1, x2, x3 = b0[f], b1[f], b2[f], b3[f]
-            c0[f] += p0 * x0 + p1 * x1 + p2 * x2 + p3 * x3
-            c1[f] += q0 * x0 + q1 * x1 + q2 * x2 + q3 * x3
-            c2[f] += r0 * x0 + r1 * x1 + r2 * x2 + r3 * x3
-    for k in range(whole, last):
-        p, q, r, b = a0[k], a1[k], a2[k], B[k]
-        for f in range(len(c0)):
-            x = b[f]
-            c0[f] += p * x
-            c1[f] += q * x
-            c2[f] += r * x
+def packed(B: Array) -> Array:
+    """A matrix [K, N] as products want it: [N / lanes, K, lanes], zeros behind the last column."""
+    K, N = B.shape
+    lanes = tiles.LINE // B.itemsize
+    n_strips = -(-N // lanes)
+    padded = np.zeros((K, n_strips * lanes), B.dtype)
+    padded[:, :N] = B
+    return np.ascontiguousarray(padded.reshape(K, n_strips, lanes).transpose(1, 0, 2))
 
 
 @COMPILE
-def _add_one_row(first: int, last: int, A: Array, B: Array, C: Array, i: int) -> None:
-    a, c = A[i], C[i]
-    whole = last - (last - first) % _COLUMNS
-    for k in range(first, whole, _COLUMNS):
-        p0, p1, p2, p3 = a[k], a[k + 1], a[k + 2], a[k + 3]
-        b0, b1, b2, b3 = B[k], B[k + 1], B[k + 2], B[k + 3]
-        for f in range(len(c)):
-            c[f] += p0 * b0[f] + p1 * b1[f] + p2 * b2[f] + p3 * b3[f]
-    for k in range(whole, last):
-        p, b = a[k], B[k]
-        for f in range(len(c)):
-            c[f] += p * b[f]
+def set_product(first: int, last: int, A: Array, B: Array, C: Array) -> None:
+    """Put A B into C, in rows `first` to `last` of A [., K] and C [., N], for `packed` B [K, N]."""
+    left = (last - first) % tiles.ROWS
+    whole = last - left
+    for strip in range(len(B)):
+        for i in range(first, whole, tiles.ROWS):
+            tiles.set_6(A, B, C, i, strip)
+        if left == 1:
+            tiles.set_1(A, B, C, whole, strip)
+        elif left == 2:
+            tiles.set_2(A, B, C, whole, strip)
+        elif left == 3:
+            tiles.set_3(A, B, C, whole, strip)
+        elif left == 4:
+            tiles.set_4(A, B, C, whole, strip)
+        elif left == 5:
+            tiles.set_5(A, B, C, whole, strip)
 
 
 @COMPILE
 def add_product(first: int, last: int, A: Array, B: Array, C: Array) -> None:
-    """Add A B to C, in rows `first` to `last` of A [., K] and C [., N], for B [K, N]."""
-    n_together = (last - first) // _ROWS * _ROWS
-    panel = max(1, PANEL // (B.itemsize * B.shape[1] * _COLUMNS)) * _COLUMNS
-    for begin in range(0, len(B), panel):
-        end = min(begin + panel, len(B))
-        for i in range(first, first + n_together, _ROWS):
-            _add_three_rows(begin, end, A, B, C, i)
-        for i in range(first + n_together, last):
-            _add_one_row(begin, end, A, B, C, i)
+    """Add A B to C, as in `set_product`."""
+    left = (last - first) % tiles.ROWS
+    whole = last - left
+    for strip in range(len(B)):
+        for i in range(first, whole, tiles.ROWS):
+            tiles.add_6(A, B, C, i, strip)
+        if left == 1:
+            tiles.add_1(A, B, C, whole, strip)
+        elif left == 2:
+            tiles.add_2(A, B, C, whole, strip)
+        elif left == 3:
+            tiles.add_3(A, B, C, whole, strip)
+        elif left == 4:
+            tiles.add_4(A, B, C, whole, strip)
+        elif left == 5:
+            tiles.add_5(A, B, C, whole, strip)
 
 
 @COMPILE
