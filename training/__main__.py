@@ -133,13 +133,18 @@ def export(
     private: Annotated[
         bool, typer.Option("--private", help="Also heads whose data may not be passed on.")
     ] = False,
+    parity: Annotated[
+        Path | None,
+        typer.Option(help="What `evaluate --parity` wrote, to be shipped for the model's page."),
+    ] = None,
 ) -> None:
     """Write weights and card of a run as a model folder."""
     from atomfm_calc.config import load_config
     from training.export import CardText
     from training.export import export as write
 
-    written = write(run, folder, load_config(CardText, card), split, private=private)
+    text = load_config(CardText, card)
+    written = write(run, folder, text, split, private=private, parity=parity)
     typer.echo(f"{folder}: {written.label}, heads {', '.join(written.heads)}")
 
 

@@ -14,6 +14,8 @@ from atomfm_calc.config import CONFIG
 from atomfm_calc.errors import ConfigError, listing, lookup
 from atomfm_calc.models.weights import WEIGHTS_FILE, save_weights
 from atomfm_calc.registry.card import HeadInfo, ModelCard, Validation, save_card
+from atomfm_calc.registry.catalog import add_parity
+from atomfm_calc.registry.parity import load_parity
 from training.assemble import info_of
 from training.config import PretrainConfig
 from training.datasets.adapter import DatasetInfo
@@ -62,7 +64,13 @@ class CardText:
 
 
 def export(
-    run: Path, folder: Path, text: CardText, split: str = "test", *, private: bool = False
+    run: Path,
+    folder: Path,
+    text: CardText,
+    split: str = "test",
+    *,
+    private: bool = False,
+    parity: Path | None = None,
 ) -> ModelCard:
     """Write the averaged weights of a run and their card.
 
@@ -75,10 +83,11 @@ def export(
         text: the card's words.
         split: whose errors to quote.
         private: also heads whose data may not be passed on; the card says so.
+        parity: labels and predictions of the run, to be shipped for the model's page; None: none.
 
     Raises:
-        ConfigError: a head whose data is not redistributable, or a text for a head that is not
-            there.
+        ConfigError: a head whose data is not redistributable, a text for a head that is not there,
+            or labels and predictions of another model.
     """
     config = load_run_config(run)
     model = load_average(run)
@@ -94,6 +103,7 @@ def export(
             "them under drop_heads, or export for yourself with --private"
         )
     heads = {name: head_info(run, name, infos[name], text, split) for name in model.head_names}
+    pairs = None if parity is None else load_parity(parity, model.head_names)
     folder.mkdir(parents=True, exist_ok=True)
     checksum = save_weights(model, folder / WEIGHTS_FILE)
     card = ModelCard(
@@ -111,6 +121,8 @@ def export(
         measured=_measured(config, run) | text.measured,
     )
     save_card(card, folder)
+    if pairs is not None:
+        card = add_parity(folder, pairs)
     logger.info("wrote %s: %s", folder, card.label)
     return card
 

@@ -64,7 +64,10 @@ def show(
     ] = None,
     parity: Annotated[
         Path | None,
-        typer.Option("--parity", help="Plots for it (python -m training evaluate RUN --parity)."),
+        typer.Option(
+            "--parity",
+            help="Plots for it (python -m training evaluate RUN --parity); else the model's own.",
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -92,12 +95,13 @@ def _write_page(name: str, path: Path, parity: Path | None) -> None:
     """Verify the model, measure its precision and write its page."""
     from atomfm_calc.calculators.precision_card import measure_precision
     from atomfm_calc.cli.model_page import model_page
-    from atomfm_calc.registry.catalog import load_model
+    from atomfm_calc.registry.catalog import load_model, parity_of
     from atomfm_calc.registry.parity import load_parity
 
     loaded = load_model(name)
-    pairs = None if parity is None else load_parity(parity, loaded.card.heads)
-    page = model_page(loaded.card, measure_precision(loaded, "auto"), pairs)
+    card = loaded.card
+    pairs = parity_of(loaded.folder, card) if parity is None else load_parity(parity, card.heads)
+    page = model_page(card, measure_precision(loaded, "auto"), pairs)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
 

@@ -1,8 +1,9 @@
 """Model cards: what a model and each of its heads are, as data.
 
 A model folder holds `model.safetensors`, `card.yaml` and, if its heads can be mixed,
-`gate.safetensors`, if they know how sure they are, `uncertainty.safetensors`; the card names the
-SHA-256 of the others, so that none can be exchanged alone.
+`gate.safetensors`, if they know how sure they are, `uncertainty.safetensors`, and if its page shall
+have plots, `parity.json`; the card names the SHA-256 of the others, so that none can be exchanged
+alone.
 """
 
 from __future__ import annotations
@@ -170,6 +171,8 @@ class ModelCard:
     """SHA-256 of `gate.safetensors`, the weights of the heads in a mixture; None: there is none."""
     uncertainty_sha256: str | None = None
     """SHA-256 of `uncertainty.safetensors`, how sure each head is; None: there is none."""
+    parity_sha256: str | None = None
+    """SHA-256 of `parity.json`, labels and predictions for the page; None: there is none."""
     default_head: str
     """The head of `FoundationCalc(name)`; empty if the model has property heads only."""
     default_head_reason: str

@@ -23,6 +23,7 @@ from atomfm_calc.models.uncertainty import (
 )
 from atomfm_calc.models.weights import WEIGHTS_FILE, load_weights, sha256_of
 from atomfm_calc.registry.card import CARD_FILE, Calibration, ModelCard, load_card, save_card
+from atomfm_calc.registry.parity import PARITY_FILE, Parity, load_parity, save_parity
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +134,7 @@ def _companions(card: ModelCard) -> dict[str, tuple[str | None, str]]:
     return {
         GATE_FILE: (card.gate_sha256, "gate"),
         UNCERTAINTY_FILE: (card.uncertainty_sha256, "uncertainty"),
+        PARITY_FILE: (card.parity_sha256, "export --parity"),
     }
 
 
@@ -197,6 +199,31 @@ def add_uncertainties(
     )
     save_card(card, folder)
     return card
+
+
+def add_parity(folder: str | Path, parity: Parity) -> ModelCard:
+    """Write labels and predictions into a model folder, and their SHA-256 on the card.
+
+    Args:
+        folder: of a model; an earlier file is replaced.
+        parity: of heads of the model, whose data may be passed on as far as the model may.
+
+    Raises:
+        ConfigError: the folder has no card.
+    """
+    path = Path(folder) / PARITY_FILE
+    card = load_card(folder)
+    save_parity(parity, path)
+    card = replace(card, parity_sha256=sha256_of(path))
+    save_card(card, folder)
+    return card
+
+
+def parity_of(folder: str | Path, card: ModelCard) -> Parity | None:
+    """Labels and predictions that lie in the folder of a verified model; None: there are none."""
+    if card.parity_sha256 is None:
+        return None
+    return load_parity(Path(folder) / PARITY_FILE, card.heads)
 
 
 def _check_heads(gate: CompositionGate, card: ModelCard, folder: Path) -> None:

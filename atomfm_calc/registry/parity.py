@@ -1,7 +1,8 @@
 """Label against prediction on held-out structures, in a file beside a model, for its page.
 
-`python -m training evaluate RUN --parity FILE` writes it. It is no part of the model folder: the
-labels belong to the data sets, whose licences are on the card.
+`python -m training evaluate RUN --parity FILE` writes it, `python -m training export --parity FILE`
+puts it into the model folder. The labels belong to the data sets, whose licences are on the card;
+`export` refuses heads whose data may not be passed on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pydantic.dataclasses import dataclass
 from atomfm_calc.config import CONFIG, parse_config
 from atomfm_calc.errors import ConfigError, listing
 
+PARITY_FILE = "parity.json"
+"""In a model folder that has one."""
 Pairs = tuple[tuple[float, float], ...]
 """Label and prediction."""
 

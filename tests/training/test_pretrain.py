@@ -12,13 +12,15 @@ from ase.data import chemical_symbols
 
 from atomfm_calc.config import load_config
 from atomfm_calc.errors import ConfigError
-from atomfm_calc.registry.catalog import load_model
+from atomfm_calc.registry.catalog import load_model, parity_of
+from atomfm_calc.registry.parity import save_parity
 from tests.training.made import LIMITS, SMALL, labeled
 from training.config import DataConfig, DurationConfig, FitConfig, PretrainConfig
 from training.datasets import DATASETS
 from training.evaluate import evaluate_run, load_average
 from training.export import CardText, export
 from training.hpo.campaign import CampaignConfig
+from training.parity import parity_of_run
 from training.pretrain import alone_config, pretrain
 from training.start import start_model
 
@@ -74,6 +76,16 @@ def test_a_run_becomes_a_model_folder_with_errors_on_its_card(
     assert sum(card.head("one").n_structures.values()) == 60
     references = loaded.model.head("two").references - loaded.model.head("one").references
     assert references[[1, 6, 8]].mean().item() == pytest.approx(1.0, abs=0.3)  # the shift
+
+
+def test_labels_and_predictions_of_a_run_are_shipped_with_the_model(
+    config: PretrainConfig, tmp_path: Path
+) -> None:
+    found, file, folder = parity_of_run(config.output, "test"), tmp_path / "p", tmp_path / "model"
+    save_parity(found, file)
+    card = export(config.output, folder, TEXT, private=True, parity=file)
+    assert parity_of(folder, load_model(folder).card) == found
+    assert card.parity_sha256 is not None
 
 
 def test_data_that_may_not_be_passed_on_is_not_exported_by_accident(

@@ -12,7 +12,7 @@ import pytest
 
 from atomfm_calc.cli.model_page import model_page
 from atomfm_calc.registry.card import ModelCard, SplitErrors, Validation, load_card
-from atomfm_calc.registry.catalog import find_model
+from atomfm_calc.registry.catalog import add_parity, find_model
 from atomfm_calc.registry.parity import CurvePoint, HeadParity, Parity, save_parity
 from tests.atomfm_calc.cli.test_cli import run
 from tests.made.models import make_model_folder
@@ -129,6 +129,13 @@ def test_the_command_writes_the_page_with_its_precision(
     texts = Reader(page.read_text(encoding="utf-8")).texts
     assert "Precision and kernels" in texts
     assert "Learning curves" in texts
+
+
+def test_a_model_with_labels_and_predictions_has_plots_on_its_page(tmp_path: Path) -> None:
+    model, page = make_model_folder(tmp_path / "tiny"), tmp_path / "page.html"
+    add_parity(model, PARITY)
+    assert run("models", "show", model, "--html", page) == 0
+    assert page.read_text(encoding="utf-8").count("<svg") == 3
 
 
 PROBE = """<script>

@@ -12,11 +12,14 @@ from atomfm_calc.registry import catalog
 from atomfm_calc.registry.card import CARD_FILE, load_card, save_card
 from atomfm_calc.registry.catalog import (
     add_gate,
+    add_parity,
     find_model,
     list_models,
     load_model,
+    parity_of,
     verify_model,
 )
+from atomfm_calc.registry.parity import PARITY_FILE, HeadParity, Parity
 from tests.made.models import HEADS, make_model_folder, small_gate
 
 
@@ -145,3 +148,14 @@ def test_a_gate_that_the_card_does_not_name_is_refused(folder: Path) -> None:
 def test_a_gate_of_other_heads_is_refused(folder: Path) -> None:
     with pytest.raises(WeightsError, match="the gate weighs one, two, the model has crystals"):
         add_gate(folder, small_gate(("one", "two")), {})
+
+
+def test_labels_and_predictions_belong_to_their_card(folder: Path) -> None:
+    assert parity_of(folder, load_card(folder)) is None
+    pairs = HeadParity(n_structures=1, energies=((0.5, 0.4),), forces=())
+    card = add_parity(folder, Parity(split="test", heads={"ions": pairs}))
+    assert load_model(folder).card == card
+    assert parity_of(folder, card) == Parity(split="test", heads={"ions": pairs})
+    (folder / PARITY_FILE).write_text("{}", encoding="utf-8")
+    with pytest.raises(WeightsError, match=r"parity.json has SHA-256 .*changed or damaged"):
+        load_model(folder)
