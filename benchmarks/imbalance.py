@@ -5,8 +5,9 @@
 For each seed, which is that of the weights, of the draws and of the division of the data:
 
 - joint: all heads of the configuration together, by each rule of `RULES`;
-- own draws: every head alone, with as many of its own structures drawn as in the joint run of a
-  rule, and in batches so small that it has as many optimizer steps, as far as its draws allow;
+- own draws: a head alone, with as many of its own structures drawn as in the joint run of a rule,
+  and in batches so small that it has as many optimizer steps, as far as its draws allow; the
+  smallest heads for every rule, the others for `BUDGET_RULE`;
 - whole budget: the smallest heads alone, with all that the joint run of `BUDGET_RULE` had: as many
   structures drawn, or as many atoms where they come first.
 
@@ -48,6 +49,8 @@ BUDGET_RULE = "temperature-2"
 """The joint run whose whole budget a small head gets."""
 N_SMALLEST = 4
 """Heads that get it."""
+MOST_TESTED = 400
+"""Test structures of a head, spread evenly over its split; the same ones for all runs of a seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +119,7 @@ def train(config: PretrainConfig) -> None:
     result = pretrain(config, resume=(folder / CHECKPOINT_FILE).exists())
     if not result.finished:
         raise SystemExit(RESUME_ME)
-    evaluate_run(folder, "test")
+    evaluate_run(folder, "test", MOST_TESTED)
 
 
 def read_run(folder: Path, seed: int, kind: str, rule: str) -> Run:
@@ -148,7 +151,8 @@ def runs_of_seed(base: PretrainConfig, seed: int, place: Path) -> Iterable[Run]:
         train(replace(config, output=folder, mixing=mixing))
         joint = read_run(folder, seed, "joint", rule)
         yield joint
-        for head in config.heads:
+        small = smallest({head: facts["train"] for head, facts in head_facts(folder).items()})
+        for head in config.heads if rule == BUDGET_RULE else small:
             most = batch_for_steps(joint.drawn[head], joint.steps, config.batch.max_structures)
             own = alone_config(folder, head, most)
             train(own)
