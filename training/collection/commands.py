@@ -49,10 +49,11 @@ def run_plan(
     plan: PlanPath = DEFAULT_PLAN,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 1,
     niceness: Annotated[int, typer.Option(min=0, help="Lowers the workers' priority.")] = 0,
+    only: Annotated[list[str] | None, typer.Option(help="Set to label, repeatable.")] = None,
 ) -> None:
     """Label everything that the folder does not have yet; a stopped run goes on where it was."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    run(load_plan(plan), folder, workers, niceness)
+    run(load_plan(plan), folder, workers, niceness, only or ())
 
 
 @app.command("status")

@@ -24,7 +24,8 @@ def _floats(values: NDArray[np.float64], digits: int) -> str:
     return " ".join(f"{value:.{digits}f}" for value in values.ravel())
 
 
-def _text(sample: Sample, targets: Mapping[str, NDArray[np.float64]]) -> str:
+def _text(sample: Sample, position_decimals: int, force_decimals: int) -> str:
+    targets = sample.targets
     heading = []
     if sample.pbc.any():
         heading.append(f'Lattice="{_floats(sample.cell, 8)}"')
@@ -36,7 +37,8 @@ def _text(sample: Sample, targets: Mapping[str, NDArray[np.float64]]) -> str:
     heading.append(f'source="{sample.source}"')
     heading.append('pbc="{}"'.format(" ".join("T" if is_on else "F" for is_on in sample.pbc)))
     rows = [
-        f"{chemical_symbols[number]} {_floats(position, 8)} {_floats(force, 7)}"
+        f"{chemical_symbols[number]} {_floats(position, position_decimals)}"
+        f" {_floats(force, force_decimals)}"
         for number, position, force in zip(
             sample.atomic_numbers, sample.positions, targets["forces"], strict=True
         )
@@ -44,14 +46,18 @@ def _text(sample: Sample, targets: Mapping[str, NDArray[np.float64]]) -> str:
     return "\n".join([str(sample.n_atoms), " ".join(heading), *rows]) + "\n"
 
 
-def write_shard(path: Path, samples: Iterable[Sample]) -> None:
+def write_shard(
+    path: Path, samples: Iterable[Sample], position_decimals: int = 8, force_decimals: int = 7
+) -> None:
     """Write labeled samples; the file appears whole or not at all; equal content, equal bytes.
 
     Args:
         path: `.extxyz.gz` file to create.
         samples: structures with energy and forces in `targets`, stress where it exists.
+        position_decimals: of positions in Å; no fewer than they were rounded to.
+        force_decimals: of forces in eV/Å.
     """
-    text = "".join(_text(sample, sample.targets) for sample in samples)
+    text = "".join(_text(sample, position_decimals, force_decimals) for sample in samples)
     partial = path.with_suffix(".partial")
     # no time stamp and no name in the gzip header
     partial.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))

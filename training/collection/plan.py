@@ -42,6 +42,10 @@ class SetPlan:
     """Rough time of one label; only the order of the shards depends on it."""
     share: float = 1.0
     """Part of the running time that the set should get, relative to the other sets."""
+    position_decimals: int = 8
+    """Decimals of positions in Å, 8 at most; the rounded structure is the one that is labeled."""
+    force_decimals: int = 7
+    """Decimals of forces in eV/Å. Digits cost bytes, and a model needs no more than four."""
 
 
 @checked_dataclass(frozen=True, kw_only=True, config=_STRICT)

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -57,7 +58,11 @@ def generate(plan: SetPlan, index: int) -> Sample:
     """Structure `index` of a set, without labels; the same bits every time."""
     make = lookup(GENERATORS, plan.generator, "generator", "the collection")
     sample = make(plan.seed, index, **plan.generator_options)
-    return replace(sample, source=f"{plan.name}#{index}:{sample.source}")
+    return replace(
+        sample,
+        positions=np.round(sample.positions, plan.position_decimals) + 0.0,
+        source=f"{plan.name}#{index}:{sample.source}",
+    )
 
 
 def label_shard(shard: Shard, folder: Path) -> ShardRecord:
@@ -82,7 +87,7 @@ def label_shard(shard: Shard, folder: Path) -> ShardRecord:
                 failures.append({"source": sample.source, "reason": str(error)[:300]})
     path = folder / plan.name / shard.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_shard(path, labeled)
+    write_shard(path, labeled, plan.position_decimals, plan.force_decimals)
     return ShardRecord(
         shard=shard.name,
         set_name=plan.name,
@@ -107,7 +112,13 @@ def read_records(folder: Path) -> dict[str, ShardRecord]:
     }
 
 
-def run(plan: CollectionPlan, folder: Path, n_workers: int, niceness: int = 0) -> None:
+def run(
+    plan: CollectionPlan,
+    folder: Path,
+    n_workers: int,
+    niceness: int = 0,
+    only: Collection[str] = (),
+) -> None:
     """Label everything in the plan that has no finished shard yet.
 
     Args:
@@ -115,13 +126,21 @@ def run(plan: CollectionPlan, folder: Path, n_workers: int, niceness: int = 0) -
         folder: where the shards, records and manifest go; a folder of an earlier run is continued.
         n_workers: worker processes, one thread each.
         niceness: lowers the workers' priority on a shared machine.
+        only: names of the sets to label; empty: all.
 
     Raises:
+        UnknownNameError: the plan has no set of a name in `only`.
         LabelError: a worker process was killed; a new run goes on from there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     finished = read_records(folder)
-    waiting = [shard for shard in shards_in_order(plan) if shard.name not in finished]
+    sets = {entry.name: entry for entry in plan.sets}
+    wanted = {lookup(sets, name, "set", "the plan").name for name in only} or set(sets)
+    waiting = [
+        shard
+        for shard in shards_in_order(plan)
+        if shard.plan.name in wanted and shard.name not in finished
+    ]
     LOGGER.info("%d shards finished, %d to do", len(finished), len(waiting))
     with ProcessPoolExecutor(
         n_workers, mp_context=get_context("spawn"), initializer=os.nice, initargs=(niceness,)

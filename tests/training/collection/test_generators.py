@@ -17,8 +17,8 @@ from training.collection.generators.build import pick
 from training.collection.generators.prototypes import CRYSTALS, primitive_crystal
 from training.collection.generators.supercell import cell_heights, smallest_supercell
 
-OPTIONS = {"water-box": {"n_sweeps": 5}}
-"""Less packing than for labels, to save time."""
+OPTIONS = {"water-box": {"n_sweeps": 5}, "assembled": {"per_molecule": 1}}
+"""Less packing than for labels, to save time; a new molecule for every index."""
 PERIODIC = ("common-crystal", "decorated-crystal", "slab", "water-box", "alcohol-box")
 
 

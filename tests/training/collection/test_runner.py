@@ -61,6 +61,27 @@ def test_a_second_run_leaves_finished_shards_alone(folder: Path) -> None:
     assert len(read_records(folder)) == 2
 
 
+def test_a_run_may_be_limited_to_some_sets(tmp_path: Path) -> None:
+    other = SetPlan(**{**vars(DIMERS), "name": "other", "count": 1})
+    run(CollectionPlan(sets=(DIMERS, other)), tmp_path, n_workers=1, only=["other"])
+    assert set(read_records(tmp_path)) == {"other-0000.extxyz.gz"}
+
+
+def test_a_set_that_the_plan_lacks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="the plan has: dimers"):
+        run(PLAN, tmp_path, n_workers=1, only=["trimers"])
+
+
+def test_a_set_with_fewer_decimals_is_verified_as_well(tmp_path: Path) -> None:
+    short = SetPlan(**{**vars(DIMERS), "position_decimals": 3, "force_decimals": 2})
+    plan = CollectionPlan(sets=(short,))
+    run(plan, tmp_path, n_workers=1)
+    stored = read_shard(tmp_path / "dimers" / "dimers-0000.extxyz.gz")[0]
+    for values, decimals in ((stored.positions, 3), (stored.targets["forces"], 2)):
+        assert np.array_equal(values, np.round(values, decimals))
+    assert verify_shard(plan, tmp_path, "dimers-0000.extxyz.gz", 2).is_same
+
+
 def test_a_record_without_its_file_does_not_count(tmp_path: Path, folder: Path) -> None:
     (tmp_path / "shards.jsonl").write_text((folder / "shards.jsonl").read_text())
     assert read_records(tmp_path) == {}

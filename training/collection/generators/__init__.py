@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from atomfm_calc.sample import Sample
+from training.collection.generators.assembled import (
+    generate_assembled,
+    generate_assembled_pair,
+)
 from training.collection.generators.clusters import (
     generate_atom,
     generate_cluster,
     generate_complex,
+    generate_dense,
     generate_dimer,
 )
+from training.collection.generators.coordination import generate_coordination
 from training.collection.generators.crystals import generate_common, generate_decorated
 from training.collection.generators.liquids import (
     generate_alcohol_box,
@@ -29,10 +35,14 @@ GENERATORS: dict[str, Callable[..., Sample]] = {
     "molecule": generate_molecule,
     "ion": generate_ion,
     "pair": generate_pair,
+    "assembled": generate_assembled,
+    "assembled-pair": generate_assembled_pair,
     "atom": generate_atom,
     "dimer": generate_dimer,
     "complex": generate_complex,
     "cluster": generate_cluster,
+    "coordination": generate_coordination,
+    "dense": generate_dense,
     "water-box": generate_water_box,
     "water-cluster": generate_water_cluster,
     "alcohol-box": generate_alcohol_box,

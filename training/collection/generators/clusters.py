@@ -8,7 +8,7 @@ from ase.data import atomic_numbers, chemical_symbols, covalent_radii
 
 from atomfm_calc.sample import Sample
 from training.collection.generators.build import pick, random_numbers, to_sample
-from training.collection.generators.displace import rattle
+from training.collection.generators.displace import LIGHT, rattle
 
 LAST_ELEMENT = 86
 LIGANDS: tuple[str, ...] = (
@@ -132,6 +132,34 @@ def generate_cluster(seed: int, index: int, min_atoms: int = 3, max_atoms: int =
         )
     atoms = Atoms(numbers, positions)
     return to_sample(atoms, f"cluster/{atoms.get_chemical_formula()}")
+
+
+def generate_dense(seed: int, index: int, min_atoms: int = 2, max_atoms: int = 6) -> Sample:
+    """A few atoms squeezed or spread: closest pair at 0.72-1.25 sums of covalent radii.
+
+    One atom of each element in turn among atoms of the main groups, and now and then others:
+    what a hot or badly started simulation meets.
+
+    Args:
+        seed: of the set.
+        index: of the structure.
+        min_atoms: smallest group.
+        max_atoms: largest group.
+    """
+    rng = random_numbers(seed, index)
+    n_atoms = int(rng.integers(min_atoms, max_atoms + 1))
+    leading = 1 + pick(seed, index, LAST_ELEMENT)
+    others = rng.choice([1, *LIGHT, int(rng.integers(1, LAST_ELEMENT + 1))], n_atoms - 1)
+    numbers = [leading, *(int(number) for number in others)]
+    closest = rng.uniform(0.72, 1.25)
+    farthest = closest + rng.uniform(0.05, 0.6)
+    positions = np.zeros((1, 3))
+    for place in range(1, n_atoms):
+        positions = np.vstack(
+            [positions, _free_place(numbers, positions, place, closest, farthest, rng)]
+        )
+    atoms = Atoms(numbers, positions)
+    return to_sample(atoms, f"dense/{atoms.get_chemical_formula()}")
 
 
 def _free_place(

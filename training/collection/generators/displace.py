@@ -10,6 +10,8 @@ from ase.data import covalent_radii
 from ase.neighborlist import neighbor_list
 from ase.units import kB
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 STIFFNESS = 25.0
 """Spring constant in eV/Å² of two light atoms at the sum of their covalent radii (a C-C bond)."""
@@ -46,19 +48,56 @@ def strain(atoms: Atoms, amplitude: float, rng: np.random.Generator) -> Atoms:
     return strained
 
 
-def heat(atoms: Atoms, temperature_K: float, rng: np.random.Generator) -> Atoms:
+def heat(
+    atoms: Atoms, temperature_K: float, rng: np.random.Generator, is_portable: bool = False
+) -> Atoms:
     """Copy with thermal displacements of a harmonic spring network.
 
     Springs join all pairs below 2.6 sums of covalent radii; stiff bonds move little, soft
     contacts and torsions more, as at `temperature_K`. Modes softer than 0.3 eV/Å² count as 0.3.
+
+    Args:
+        atoms: the structure.
+        temperature_K: of the displacements.
+        rng: random numbers.
+        is_portable: draw in Cartesian directions, which gives the same structure on every machine.
+            Drawn per mode, as for the first sets, it depends on which of the equivalent modes of
+            a symmetric structure LAPACK returns, and that changes with the processor.
     """
     values, modes = np.linalg.eigh(_spring_matrix(atoms))
     widths = np.sqrt(kB * temperature_K / np.maximum(values, 0.3))
     # the sign of an eigenvector is arbitrary: fix it, so that the same seed moves the same way
     largest = np.abs(modes).argmax(axis=0)
     modes = modes * np.sign(modes[largest, np.arange(len(values))])
+    noise = rng.normal(size=len(values))
+    if is_portable:
+        noise = modes.T @ noise
     moved = atoms.copy()
-    moved.positions += (modes @ (widths * rng.normal(size=len(values)))).reshape(-1, 3)
+    moved.positions += (modes @ (widths * noise)).reshape(-1, 3)
+    return moved
+
+
+def pull_bond(atoms: Atoms, rng: np.random.Generator) -> Atoms:
+    """Copy with one bond scaled by 0.78-1.8; the part behind it moves as a whole.
+
+    In a ring, one atom moves alone. A structure without bonds stays as it is.
+    """
+    first, second = neighbor_list("ij", atoms, 1.25 * covalent_radii[atoms.numbers])
+    moved = atoms.copy()
+    if len(first) == 0:
+        return moved
+    bond = int(rng.integers(len(first)))
+    one, other = int(first[bond]), int(second[bond])
+    factor = rng.uniform(0.78, 1.0) if rng.uniform() < 0.4 else rng.uniform(1.0, 1.8)
+    is_cut = ((first == one) & (second == other)) | ((first == other) & (second == one))
+    links = coo_array(
+        (np.ones(np.count_nonzero(~is_cut)), (first[~is_cut], second[~is_cut])),
+        shape=(len(atoms), len(atoms)),
+    )
+    part = connected_components(links, directed=False)[1]
+    moving = part == part[other] if part[one] != part[other] else np.arange(len(atoms)) == other
+    vector = atoms.positions[other] - atoms.positions[one]
+    moved.positions[moving] += (factor - 1.0) * vector
     return moved
 
 
@@ -85,17 +124,17 @@ def _spring_matrix(atoms: Atoms) -> NDArray[np.float64]:
     return matrix.reshape(3 * len(atoms), 3 * len(atoms))
 
 
-def disturb(atoms: Atoms, rng: np.random.Generator) -> tuple[Atoms, str]:
+def disturb(atoms: Atoms, rng: np.random.Generator, is_portable: bool = False) -> tuple[Atoms, str]:
     """A molecule or cluster moved in one of the ways that training needs, and the name of the way.
 
     One in ten stays as it is; the others are heated to 100-1500 K (even in the logarithm),
-    rattled by 0.02-0.2 Å or scaled by 0.9-1.2 on top of 300 K.
+    rattled by 0.02-0.2 Å or scaled by 0.9-1.2 on top of 300 K. `is_portable`: see `heat`.
     """
     way = rng.choice(["as-built", "heat", "rattle", "scale"], p=[0.1, 0.5, 0.25, 0.15])
     if way == "as-built":
         return atoms.copy(), str(way)
     if way == "heat":
-        return heat(atoms, 100.0 * 15.0 ** rng.uniform(), rng), str(way)
+        return heat(atoms, 100.0 * 15.0 ** rng.uniform(), rng, is_portable), str(way)
     if way == "rattle":
         return rattle(atoms, rng.uniform(0.02, 0.2), rng), str(way)
-    return stretch(heat(atoms, 300.0, rng), rng.uniform(0.9, 1.2)), str(way)
+    return stretch(heat(atoms, 300.0, rng, is_portable), rng.uniform(0.9, 1.2)), str(way)

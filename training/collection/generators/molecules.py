@@ -15,7 +15,12 @@ from rdkit.rdBase import BlockLogs
 
 from atomfm_calc.errors import DataError
 from atomfm_calc.sample import Sample
-from training.collection.generators.build import pick, random_numbers, to_sample
+from training.collection.generators.build import (
+    electrons_are_odd,
+    pick,
+    random_numbers,
+    to_sample,
+)
 from training.collection.generators.displace import disturb
 from training.collection.generators.organics import CHARGED, NEUTRAL, RADICALS
 
@@ -108,7 +113,14 @@ def generate_ion(seed: int, index: int, max_heavy_atoms: int = 100) -> Sample:
     names = _names("organic", max_heavy_atoms, "")
     rng = random_numbers(seed, index)
     name = names[pick(seed, index, len(names))]
-    base, charge = base_molecule(name, rng)
+    base, charge, way = ionize(*base_molecule(name, rng), rng)
+    moved, _ = disturb(base, rng)
+    charge, multiplicity = fitting_multiplicity(moved, charge, way)
+    return to_sample(moved, f"ion/{name}/{way}", charge, multiplicity)
+
+
+def ionize(base: Atoms, charge: int, rng: np.random.Generator) -> tuple[Atoms, int, str]:
+    """The structure without or with another proton, its charge, and the name of the way."""
     way = str(
         rng.choice(["electrons", "protonated", "deprotonated", "triplet"], p=[0.4, 0.25, 0.2, 0.15])
     )
@@ -120,12 +132,17 @@ def generate_ion(seed: int, index: int, max_heavy_atoms: int = 100) -> Sample:
         hydrogens = np.flatnonzero(base.numbers == 1)
         del base[int(rng.choice(hydrogens))]
         charge -= 1
-    moved, _ = disturb(base, rng)
-    is_odd = (int(moved.numbers.sum()) - charge) % 2 == 1
+    return base, charge, way
+
+
+def fitting_multiplicity(atoms: Atoms, charge: int, way: str) -> tuple[int, int]:
+    """Charge and 2S+1 that the electrons allow: 3 for a triplet, otherwise the lowest."""
+    n_electrons = int(atoms.numbers.sum()) - charge
+    is_odd = electrons_are_odd(atoms, charge)
     multiplicity = 3 if way == "triplet" and not is_odd else (2 if is_odd else 1)
-    if int(moved.numbers.sum()) - charge < multiplicity - 1 or moved.numbers.sum() - charge <= 0:
-        charge, multiplicity = 0, 2 if moved.numbers.sum() % 2 else 1
-    return to_sample(moved, f"ion/{name}/{way}", charge, multiplicity)
+    if n_electrons <= 0 or n_electrons < multiplicity - 1:
+        return 0, 2 if electrons_are_odd(atoms) else 1
+    return charge, multiplicity
 
 
 def _protonate(atoms: Atoms, rng: np.random.Generator) -> Atoms:
