@@ -32,6 +32,7 @@ from scipy.optimize import nnls
 from atomfm_calc.calculators.memory import estimate
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.kernels import KERNELS
+from atomfm_calc.kernels.cpu_memory import give_back
 from atomfm_calc.models.architecture import Architecture, PainnConfig
 from atomfm_calc.models.derivatives import predict
 from atomfm_calc.models.foundation import FoundationModel
@@ -63,6 +64,7 @@ def measure_one(
     """Peak and estimate of one evaluation, MB beyond what the process held before."""
     predict(model.energy_of(HEAD), rock_salt(1, model.cutoff, model.dtype), want)
     gc.collect()
+    give_back()
     Path("/proc/self/clear_refs").write_text("5")  # the peak so far becomes what is held now
     before = peak_memory("cpu")
     predict(model.energy_of(HEAD), graph, want)

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import torch
 
 from atomfm_calc.errors import lookup
+from atomfm_calc.kernels import cpu_memory
 from atomfm_calc.models.architecture import PainnConfig
 
 GIB = 2**30
@@ -119,13 +120,13 @@ def estimate(
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that a calculation can still take on a device, what torch has cached included."""
+    """Bytes that a calculation can still take on a device, what is kept for the next included."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(free + cached)
     least = min(_free_on_the_machine(), _free_below_the_limit(), _free_in_the_group())
-    return max(0, int(least))
+    return max(0, int(least) + cpu_memory.kept_bytes())
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -142,6 +143,7 @@ def release(error: BaseException, device: torch.device) -> None:
     there would be no more memory for the next attempt than for the failed one.
     """
     traceback.clear_frames(error.__traceback__)
+    cpu_memory.give_back()
     if device.type == "cuda":
         torch.cuda.empty_cache()
 

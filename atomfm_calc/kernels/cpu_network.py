@@ -20,6 +20,7 @@ from torch import Tensor
 from atomfm_calc.kernels import Layers, LayerWeights
 from atomfm_calc.kernels import cpu_network_loops as loops
 from atomfm_calc.kernels.cpu import Sides
+from atomfm_calc.kernels.cpu_memory import Memory
 from atomfm_calc.kernels.cpu_products import packed
 from atomfm_calc.kernels.cpu_threads import over_layer
 
@@ -44,15 +45,36 @@ class Prepared(NamedTuple):
     """Rows and grid of the filters"""
 
 
-class _Trace(NamedTuple):
-    """What the gradient needs to know of a layer; shapes as in `cpu_network_loops`."""
+class _Room(NamedTuple):
+    """Where a layer writes, and what its gradient reads; shapes as in `cpu_network_loops`."""
 
     state_hidden: Array
     S: Array
+    s: Array
+    v: Array
+    M: Array
+    length: Array
+    dot: Array
+    hidden: Array
+    G: Array
+
+    @property
+    def update(self) -> tuple[Array, ...]:
+        """What the update block leaves."""
+        return self[4:]
+
+
+LASTING = ((), (3,), (), (3,))
+PASSING = ((3, 2), (), (), (), (3,))
+"""Shapes in a `_Room`, between atoms and channels: first those that the next layer reads."""
+
+
+class _Trace(NamedTuple):
+    """What the gradient needs to know of a layer."""
+
+    room: _Room
     V: Array
     """Vectors that came in; no channels in the first layer"""
-    update: tuple[Array, ...]
-    """M, length, dot, hidden, G"""
 
 
 def prepare(layers: Sequence[LayerWeights]) -> list[Prepared]:
@@ -106,15 +128,13 @@ class _Network(torch.autograd.Function):
         r = edge_vectors.detach().contiguous().numpy()
         distances, directions = np.empty(len(r), r.dtype), np.empty_like(r)
         loops.geometry(r, distances, directions)
-        s, v, traces = _forward(
-            embedding.detach().contiguous().numpy(),
-            weights,
-            sides,
-            (distances, directions),
-            keep=ctx.needs_input_grad[1],
-        )
+        features = embedding.detach().contiguous().numpy()
+        keep = ctx.needs_input_grad[1]
+        memory, rooms = _rooms(features, len(weights), keep=keep)
+        s, v, traces = _forward(features, weights, sides, (distances, directions), rooms)
         ctx.weights, ctx.sides, ctx.layers = weights, sides, layers
-        ctx.edges, ctx.traces = (distances, directions), traces
+        if keep:
+            ctx.edges, ctx.traces, ctx.memory = (distances, directions), traces, memory
         return torch.from_numpy(s), torch.from_numpy(v)
 
     @staticmethod
@@ -127,15 +147,23 @@ class _Network(torch.autograd.Function):
             values, gradients = zip(*used, strict=True)
             (result,) = torch.autograd.grad(values, edge_vectors, gradients, create_graph=True)
             return None, result, None, None, None
-        n_atoms, n_features = embedding.shape
-        shapes = (n_atoms, n_features), (n_atoms, 3, n_features)
-        given = [
-            np.zeros(shape, ctx.edges[0].dtype)
-            if gradient is None
-            else np.array(gradient.detach().numpy(), order="C")  # a copy: it is written to
-            for gradient, shape in zip((gs, gv), shapes, strict=True)
-        ]
-        return None, torch.from_numpy(_backward(ctx, *given)), None, None, None
+        return None, torch.from_numpy(_backward(ctx, gs, gv)), None, None, None
+
+
+def _rooms(embedding: Array, n_layers: int, *, keep: bool) -> tuple[Memory, list[_Room]]:
+    """A room for each layer, or two in turns, and the memory that they are in."""
+    n_atoms, n_features = embedding.shape
+    n_rooms = n_layers if keep else min(2, n_layers)
+    shapes = [(n_atoms, *between, n_features) for between in (*LASTING, *PASSING)]
+    lasting, passing = shapes[: len(LASTING)], shapes[len(LASTING) :]
+    n_passing = n_rooms if keep else 1
+    memory = Memory(Memory.bytes_of(embedding.dtype, *n_rooms * lasting, *n_passing * passing))
+
+    def arrays(shapes: list[tuple[int, ...]]) -> list[Array]:
+        return [memory.array(embedding.dtype, *shape) for shape in shapes]
+
+    passed = [arrays(passing) for _ in range(n_passing)]
+    return memory, [_Room(*arrays(lasting), *passed[n % n_passing]) for n in range(n_rooms)]
 
 
 def _forward(
@@ -143,62 +171,61 @@ def _forward(
     weights: Sequence[Prepared],
     sides: Sides,
     edges: tuple[Array, Array],
-    *,
-    keep: bool,
+    rooms: Sequence[_Room],
 ) -> tuple[Array, Array, list[_Trace]]:
-    """Scalars, vectors and, if they are to be kept, what the gradient needs to know."""
-    n_atoms, n_features = embedding.shape
-    real, bits = embedding.dtype, _bits(embedding)
-
-    def room(*shape: int) -> Array:
-        return np.empty((n_atoms, *shape, n_features), real)
-
+    """Scalars, vectors and, if there is a room for each layer, what the gradient needs to know."""
+    bits = _bits(embedding)
     start, neighbor = sides.by_center
-    s, V = embedding, np.empty((n_atoms, 3, 0), real)
-    state_hidden, S = room(), room(3)
-    over_layer(loops.states, start, s, weights[0].states, state_hidden, S, bits, takes_start=False)
+    room, s, V = rooms[0], embedding, np.empty((len(embedding), 3, 0), embedding.dtype)
+    first = (room.state_hidden, room.S)
+    over_layer(loops.states, start, s, weights[0].states, *first, bits, takes_start=False)
     traces = []
     for index, w in enumerate(weights):
-        following = weights[index + 1] if index + 1 < len(weights) else None
-        update = (room(3, 2), room(), room(), room(), room(3))
-        new_s, v = room(), room(3)
-        next_hidden, next_S = (room(), room(3)) if following else (room()[:0], room(3)[:0])
+        if index + 1 < len(weights):
+            following, after = weights[index + 1], rooms[(index + 1) % len(rooms)]
+            told, new_s, new_v = (after.state_hidden, after.S), room.s, room.v
+        else:  # these are given away
+            following, after, told = w, room, (room.state_hidden[:0], room.S[:0])
+            new_s, new_v = np.empty_like(room.s), np.empty_like(room.v)
         over_layer(
             loops.layer,
             start,
-            *(neighbor, *edges, w.table, s, S, V, w.update, new_s, v, update),
-            *((following or w).states, next_hidden, next_S, bits),
+            *(neighbor, *edges, w.table, s, room.S, V, w.update, new_s, new_v, room.update),
+            *(following.states, *told, bits),
         )
-        if keep:
-            traces.append(_Trace(state_hidden, S, V, update))
-        s, V, state_hidden, S = new_s, v, next_hidden, next_S
+        traces.append(_Trace(room, V))
+        s, V, room = new_s, new_v, after
     return s, V, traces
 
 
-def _backward(ctx: Any, gs: Array, gv: Array) -> Array:
-    """Gradient by the edge vectors [E, 3]."""
+def _backward(ctx: Any, *given: Tensor | None) -> Array:
+    """Gradient by the edge vectors [E, 3], for those by scalars and vectors."""
     weights, traces, (distances, directions) = ctx.weights, ctx.traces, ctx.edges
-    bits, dS = _bits(gs), np.empty_like(traces[0].S)
+    room, bits = traces[0].room, _bits(distances)
+    kinds = (room.s, room.v, room.s, room.v, room.S)
+    memory = Memory(Memory.bytes_of(distances.dtype, *(kind.shape for kind in kinds)))
+    gs, gv, new_gs, new_gv, dS = (memory.array(distances.dtype, *kind.shape) for kind in kinds)
+    for gradient, of_tensor in zip((gs, gv), given, strict=True):
+        gradient[...] = 0.0 if of_tensor is None else of_tensor.detach().numpy()
     of_distances, of_directions = np.zeros_like(distances), np.zeros_like(directions)
     start, order, center = ctx.sides.by_neighbor
     over_layer(
         loops.last_gradient,
         start,
-        *(gs, gv, weights[-1].update_back, traces[-1].update, bits),
+        *(gs, gv, weights[-1].update_back, traces[-1].room.update, bits),
         takes_start=False,
     )
     for index in range(len(weights) - 1, -1, -1):
-        w, trace, previous = weights[index], traces[index], max(index - 1, 0)
-        new_gs, new_gv = (np.empty_like(gs), np.empty_like(gv)) if index else (gs, trace.V)
+        w, (room, V), previous = weights[index], traces[index], max(index - 1, 0)
         over_layer(
             loops.layer_gradient,
             start,
             *(order, center, distances, directions, w.table),
-            *(trace.state_hidden, trace.S, trace.V, w.states_back, gs, gv),
-            *(dS, of_distances, of_directions, new_gs, new_gv),
-            *(weights[previous].update_back, traces[previous].update, bits),
+            *(room.state_hidden, room.S, V, w.states_back, gs, gv),
+            *(dS, of_distances, of_directions, new_gs, new_gv if index else V),
+            *(weights[previous].update_back, traces[previous].room.update, bits),
         )
-        gs, gv = new_gs, new_gv
+        gs, gv, new_gs, new_gv = new_gs, new_gv, gs, gv
     result = np.empty_like(directions)
     loops.geometry_gradient(distances, directions, of_distances, of_directions, result)
     return result
