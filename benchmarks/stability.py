@@ -1,101 +1,306 @@
-"""Does molecular dynamics with a head stay sane? NVT at 300 K, then NVE, for five systems.
+"""Does molecular dynamics with painn-lead stay sane? Fifty systems, 20 ps each.
 
-    python benchmarks/stability.py --model painn-lead --out stability.json [--systems Si64,water64]
+    python benchmarks/stability.py [--model FOLDER] [--systems "Si64,water"] [--out stability.json]
 
-Reports the mean temperature of the second half of the NVT run, the extreme temperature, the
-shortest distance, and the drift of the total energy in NVE (slope of a straight line), in float32.
-Nothing is asserted here: the figures go to the model card.
+A system is relaxed (of crystals also the volume), then moved for 15 ps at its temperature (Bussi's
+thermostat) and for 5 ps at constant energy, in float32. It survives if, checked every ten steps,
+
+- nothing is raised;
+- no two atoms come closer than `SHORTEST` of the sum of their covalent radii;
+- after the first picosecond the temperature stays below T (1 + `HOTTEST` (2 / f)^½), where f
+  counts the degrees of freedom: that many standard deviations of the canonical ensemble;
+- molecules, also in clusters and liquids, keep their bonds: pairs that begin closer than `BONDED`
+  of the sum of their radii stay closer than `BROKEN`, and all others stay farther than `FORMED`;
+- crystals and surfaces keep their sites: at constant energy the root of the mean square
+  displacement is below `MELTED` of the distance of nearest neighbors;
+- at constant energy the total energy has a drift, the slope of a straight line, below `DRIFT`.
+
+It ends where a criterion fails, with the time and the reason. Systems are computed together, in
+batches; each result is kept at once, and a second call goes on where the first was stopped. A file
+with figures of other weights is begun anew. `trust.py` makes tables from it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from ase import Atoms, units
-from ase.build import bulk, molecule
+from ase.constraints import FixCom
+from ase.data import covalent_radii
+from ase.filters import FrechetCellFilter
 from ase.md.bussi import Bussi
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 from ase.neighborlist import neighbor_list
 from ase.optimize import FIRE
-from structures import water_box
+from lockstep import Lockstep, LockstepCalc
+from machine import machine_facts
+from numpy.typing import NDArray
+from stability_systems import SYSTEMS, System
 
-from atomfm_calc import FoundationCalc
+from atomfm_calc.errors import AtomFMError, lookup
 
-SYSTEMS: dict[str, tuple[Callable[[], Atoms], float]] = {
-    "Si64": (lambda: bulk("Si", cubic=True) * (2, 2, 2), 1.0),
-    "Cu108": (lambda: bulk("Cu", cubic=True) * (3, 3, 3), 2.0),
-    "MgO64": (lambda: bulk("MgO", "rocksalt", a=4.21, cubic=True) * (2, 2, 2), 1.0),
-    "ethanol": (lambda: molecule("CH3CH2OH"), 0.5),
-    "water64": (water_box, 0.5),
-}
-"""Structure and timestep in fs."""
+RESULTS = Path(__file__).parent / "results" / "stability.json"
+INTERVAL = 10
+"""Steps between two checks."""
+REACH = 3.2
+"""Å; pairs farther apart are neither bonded nor too close."""
+SHORTEST = 0.65
+"""Of the sum of the covalent radii; hot bonds and the short bonds of oxides stay above 0.75."""
+HOTTEST = 8.0
+"""Standard deviations; of f = 6, the least there is, 8 in a million checks are above."""
+BONDED = 1.3
+"""Of the sum of the covalent radii, in the relaxed molecule."""
+BROKEN = 1.6
+"""Of the sum of the covalent radii: 1.7 Å for C-H, 2.4 Å for C-C."""
+FORMED = 1.1
+"""Of the sum of the covalent radii, between atoms that were not bonded."""
+MELTED = 0.2
+"""Of the distance of nearest neighbors; Lindemann's rule has crystals melt at 0.1 to 0.15."""
+DRIFT = 1.0
+"""meV per atom and ps; 4 % of kT at room temperature in one picosecond."""
+Floats = NDArray[np.float64]
 
 
-def shortest_distance(atoms: Atoms) -> float:
-    """Shortest distance between two atoms in Å; 3 if there is none below."""
-    return float(neighbor_list("d", atoms, 3.0).min(initial=3.0))
+class UnstableError(Exception):
+    """A criterion is broken; the text says which and how."""
 
 
-def run(name: str, calculator: Any, nvt_ps: float, nve_ps: float) -> dict[str, Any]:
-    """Relax a little, then NVT (Bussi thermostat) and NVE at 300 K."""
-    build, timestep_fs = SYSTEMS[name]
-    atoms = build()
-    atoms.calc = calculator
-    began = time.perf_counter()
-    FIRE(atoms, logfile=None).run(fmax=0.1, steps=200)
-    rng = np.random.default_rng(1)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=300, rng=rng)
-    Stationary(atoms)
-    temperatures: list[float] = []
-    distances: list[float] = []
-    dynamics = Bussi(atoms, timestep_fs * units.fs, temperature_K=300, taut=100 * units.fs, rng=rng)
-    dynamics.attach(lambda: temperatures.append(atoms.get_temperature()), interval=10)
-    dynamics.attach(lambda: distances.append(shortest_distance(atoms)), interval=100)
-    dynamics.run(int(nvt_ps * 1000 / timestep_fs))
-    energies: list[float] = []
-    conserved = VelocityVerlet(atoms, timestep_fs * units.fs)
-    conserved.attach(lambda: energies.append(atoms.get_total_energy()), interval=10)
-    conserved.run(int(nve_ps * 1000 / timestep_fs))
-    times_ps = np.arange(len(energies)) * 10 * timestep_fs / 1000
-    slope = np.polyfit(times_ps, energies, 1)[0] / len(atoms) * 1000
-    half = temperatures[len(temperatures) // 2 :]
-    steps = int((nvt_ps + nve_ps) * 1000 / timestep_fs)
-    return {
+@dataclass
+class Watch:
+    """Looks at a system every few steps and raises `UnstableError`; keeps the extremes."""
+
+    atoms: Atoms
+    system: System
+    time_ps: float = 0.0
+    temperatures: list[float] = field(default_factory=list)
+    shortest: float = np.inf
+    squares: list[float] = field(default_factory=list)
+    energies: list[float] = field(default_factory=list)
+    figures: dict[str, float | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Remember bonds and sites of the relaxed structure."""
+        first, second, distances, shifts = neighbor_list("ijdS", self.atoms, 6.0)
+        self.nearest = float(distances.min(initial=np.inf))
+        shares = distances / _radii(self.atoms, first, second)
+        bonded = (shares < BONDED) & ~self._is_mobile(first, second)
+        self.bonds = first[bonded], second[bonded], shifts[bonded]
+        self.bonded_pairs = set(zip(*self.bonds[:2], strict=True))
+        self.sites = self.atoms.get_positions()
+        freedom = self.atoms.get_number_of_degrees_of_freedom()
+        target = self.system.temperature_K
+        self.highest_allowed = target * (1.0 + HOTTEST * (2.0 / freedom) ** 0.5)
+
+    @property
+    def is_solid(self) -> bool:
+        """Sites rather than bonds are to be kept."""
+        return self.system.kind in ("crystal", "surface")
+
+    def _is_mobile(self, first: Floats, second: Floats) -> NDArray[np.bool_]:
+        """Pairs of hydrogen with N or O, where protons may move."""
+        numbers = self.atoms.numbers
+        pairs = np.sort(np.stack([numbers[first], numbers[second]]), axis=0)
+        is_one = (pairs[0] == 1) & np.isin(pairs[1], (7, 8))
+        return is_one & self.system.mobile_protons
+
+    def look(self, conserved: bool = False) -> None:
+        """Check now.
+
+        Raises:
+            UnstableError: a criterion is broken.
+        """
+        self._check_distances()
+        temperature = float(self.atoms.get_temperature())
+        self.temperatures.append(temperature)
+        if self.time_ps > 1.0 and not temperature < self.highest_allowed:
+            raise UnstableError(f"{temperature:.0f} K, above {self.highest_allowed:.0f} K")
+        if conserved:
+            self.energies.append(float(self.atoms.get_total_energy()))
+            moved = self.atoms.get_positions() - self.sites
+            self.squares.append(float((moved**2).sum(axis=1).mean()))
+
+    def _check_distances(self) -> None:
+        first, second, distances = neighbor_list("ijd", self.atoms, REACH)
+        shares = distances / _radii(self.atoms, first, second)
+        if len(shares):
+            least = int(np.argmin(shares))
+            self.shortest = min(self.shortest, float(shares[least]))
+            if shares[least] < SHORTEST:
+                name = _pair(self.atoms, first[least], second[least])
+                raise UnstableError(f"{name} at {distances[least]:.2f} Å")
+        if self.is_solid:
+            return
+        self._check_bonds()
+        close = np.flatnonzero((shares < FORMED) & ~self._is_mobile(first, second))
+        for place in close:
+            if (first[place], second[place]) not in self.bonded_pairs:
+                name = _pair(self.atoms, first[place], second[place])
+                raise UnstableError(f"new bond {name}, {distances[place]:.2f} Å")
+
+    def _check_bonds(self) -> None:
+        first, second, shifts = self.bonds
+        if not len(first):
+            return
+        positions = self.atoms.positions
+        vectors = positions[second] - positions[first] + shifts @ self.atoms.cell.array
+        lengths = np.linalg.norm(vectors, axis=1)
+        shares = lengths / _radii(self.atoms, first, second)
+        longest = int(np.argmax(shares))
+        if not shares[longest] < BROKEN:
+            name = _pair(self.atoms, first[longest], second[longest])
+            raise UnstableError(f"bond {name} broken, {lengths[longest]:.2f} Å")
+
+    def conclude(self) -> None:
+        """Figures of the part at constant energy.
+
+        Raises:
+            UnstableError: molten, or too much drift.
+        """
+        times = np.arange(len(self.energies)) * INTERVAL * self.system.timestep_fs / 1000
+        slope = float(np.polyfit(times, self.energies, 1)[0]) / len(self.atoms) * 1000
+        moved = float(np.mean(self.squares)) ** 0.5 / self.nearest
+        self.figures = {
+            "nve_drift_meV_per_atom_per_ps": slope,
+            "displacement_share": moved if self.is_solid else None,
+        }
+        if self.is_solid and not moved < MELTED:
+            raise UnstableError(f"displaced by {moved:.2f} of the nearest distance: molten")
+        if not abs(slope) < DRIFT:
+            raise UnstableError(f"energy drifts by {slope:.2f} meV/atom/ps")
+
+
+def _radii(atoms: Atoms, first: Any, second: Any) -> Floats:
+    """Sums of covalent radii of pairs (Cordero et al., 2008), Å."""
+    return np.asarray(covalent_radii[atoms.numbers[first]] + covalent_radii[atoms.numbers[second]])
+
+
+def _pair(atoms: Atoms, first: int, second: int) -> str:
+    return "-".join(sorted((atoms.symbols[first], atoms.symbols[second])))
+
+
+def relax(atoms: Atoms, system: System, lockstep: Lockstep) -> bool:
+    """Forces below 0.05 eV/Å within 300 steps; of crystals also the pressure; True if it is."""
+    is_crystal = system.kind == "crystal"
+    atoms.calc = LockstepCalc(lockstep, system.head, with_stress=is_crystal)
+    moved = FrechetCellFilter(atoms, hydrostatic_strain=True) if is_crystal else atoms
+    done = FIRE(moved, logfile=None).run(fmax=0.05, steps=300)
+    atoms.calc = LockstepCalc(lockstep, system.head)
+    return bool(done)
+
+
+def move(watch: Watch, ensemble: str, picoseconds: float, rng: np.random.Generator) -> None:
+    """NVT or NVE for a while, looking every `INTERVAL` steps; UnstableError as in `Watch.look`."""
+    atoms, system = watch.atoms, watch.system
+    step = system.timestep_fs * units.fs
+    dynamics = (
+        Bussi(atoms, step, temperature_K=system.temperature_K, taut=100 * units.fs, rng=rng)
+        if ensemble == "nvt"
+        else VelocityVerlet(atoms, step)
+    )
+    began_ps = watch.time_ps
+
+    def look() -> None:
+        watch.time_ps = began_ps + dynamics.nsteps * system.timestep_fs / 1000
+        watch.look(conserved=ensemble == "nve")
+
+    dynamics.attach(look, interval=INTERVAL)
+    dynamics.run(round(1000 * picoseconds / system.timestep_fs))
+
+
+def simulate(name: str, lockstep: Lockstep, nvt_ps: float, nve_ps: float) -> dict[str, Any]:
+    """Relax and move one system; says whether it survived, and if not, why."""
+    system = lookup(SYSTEMS, name, "system")
+    atoms = system.build()
+    facts: dict[str, Any] = {
+        "kind": system.kind,
+        "head": system.head,
         "n_atoms": len(atoms),
-        "timestep_fs": timestep_fs,
-        "nvt_ps": nvt_ps,
-        "nve_ps": nve_ps,
-        "mean_temperature_K": float(np.mean(half)),
-        "highest_temperature_K": float(max(temperatures)),
-        "shortest_distance_angstrom": min(distances),
-        "nve_drift_meV_per_atom_per_ps": float(slope),
-        "ms_per_step": (time.perf_counter() - began) / steps * 1000,
+        "formula": atoms.get_chemical_formula(),
+        "temperature_K": system.temperature_K,
+        "timestep_fs": system.timestep_fs,
     }
+    reason, watch = None, None
+    try:
+        facts["relaxed"] = relax(atoms, system, lockstep)
+        atoms.set_constraint(FixCom())
+        rng = np.random.default_rng(1)
+        # half of it goes into the springs
+        MaxwellBoltzmannDistribution(atoms, temperature_K=2 * system.temperature_K, rng=rng)
+        Stationary(atoms)
+        watch = Watch(atoms, system)
+        move(watch, "nvt", nvt_ps, rng)
+        n_nvt = len(watch.temperatures)
+        facts["mean_temperature_K"] = float(np.mean(watch.temperatures[n_nvt // 2 :]))
+        move(watch, "nve", nve_ps, rng)
+        watch.conclude()
+    except (UnstableError, AtomFMError) as error:
+        reason = (
+            str(error) if isinstance(error, UnstableError) else f"{type(error).__name__}: {error}"
+        )
+    facts |= {"survived": reason is None, "reason": reason, "time_ps": 0.0}
+    if watch is not None:
+        facts["time_ps"] = watch.time_ps
+        facts["shortest_share"] = watch.shortest
+        late = watch.temperatures[int(1000 / system.timestep_fs / INTERVAL) :]
+        facts["highest_temperature_K"] = max(late, default=None)
+        facts |= watch.figures
+    return facts
 
 
-def main() -> None:
-    """Run the systems asked for and write one JSON file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="painn-lead")
-    parser.add_argument("--head", default=None)
-    parser.add_argument("--systems", default=",".join(SYSTEMS))
-    parser.add_argument("--nvt-ps", type=float, default=10.0)
+def load(path: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    """What was kept of the same model; nothing of another."""
+    found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    if found.get("weights_sha256") != facts["weights_sha256"]:
+        found = {"systems": {}}
+    return facts | {"systems": found["systems"]}
+
+
+def ordered(systems: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """As in `SYSTEMS`, whatever the order in which they ended."""
+    return ((name, systems[name]) for name in SYSTEMS if name in systems)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what is asked for and missing; write each result."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default="painn-lead", help="name or folder")
+    parser.add_argument("--systems", help='names, separated by ","; all if not given')
+    parser.add_argument("--nvt-ps", type=float, default=15.0)
     parser.add_argument("--nve-ps", type=float, default=5.0)
-    parser.add_argument("--out", type=Path, default=Path("stability.json"))
-    arguments = parser.parse_args()
-    results = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-    for name in arguments.systems.split(","):
-        calculator = FoundationCalc(arguments.model, head=arguments.head, default_dtype="float32")
-        results[name] = run(name, calculator, arguments.nvt_ps, arguments.nve_ps)
-        print(name, json.dumps(results[name]), flush=True)
-        arguments.out.write_text(json.dumps(results, indent=1))
+    parser.add_argument("--together", type=int, default=16, help="systems at a time")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    given = parser.parse_args(arguments)
+    lockstep = Lockstep(given.model)
+    facts = {
+        "model": lockstep.card.label,
+        "weights_sha256": lockstep.card.weights_sha256,
+        "dtype": "float32",
+        "nvt_ps": given.nvt_ps,
+        "nve_ps": given.nve_ps,
+        "machine": machine_facts(),
+    }
+    content = load(given.out, facts)
+    wanted = given.systems.split(",") if given.systems else list(SYSTEMS)
+    writing = Lock()
+
+    def work(name: str) -> None:
+        result = simulate(name, lockstep, given.nvt_ps, given.nve_ps)
+        with writing:
+            print(name, json.dumps(result), flush=True)
+            content["systems"] = dict(ordered(content["systems"] | {name: result}))
+            given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+    missing = [name for name in wanted if name not in content["systems"]]
+    for error in lockstep.run(missing, work, min(given.together, len(missing))):
+        raise error
 
 
 if __name__ == "__main__":
