@@ -17,6 +17,7 @@ import numpy as np
 
 from atomfm_calc.config import config_to_dict, dump_config
 from atomfm_calc.errors import ConfigError
+from atomfm_calc.files import write_at_once
 from atomfm_calc.registry.card import CARD_FILE
 from atomfm_calc.registry.catalog import LoadedModel, load_model
 from downstream.catalog import FoundRecipe
@@ -210,9 +211,7 @@ class _Job:
             content["weights_sha256"] = export_model(
                 fitted, origin, scores, self.model
             ).weights_sha256
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(content) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_at_once(f"{json.dumps(content)}\n".encode(), path)
         shutil.rmtree(work)
         return content
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from atomfm_calc.config import config_to_dict, load_config
 from atomfm_calc.errors import DataError
+from atomfm_calc.files import write_at_once
 from downstream.modes import MODES
 from downstream.recipe import Recipe
 from downstream.run import RESULT_FILE, STATE_FILE
@@ -51,10 +52,7 @@ def summarize(output: Path) -> Result:
         "seconds": round(sum(cell["seconds"] for cell in cells), 1),
         "cells": cells,
     }
-    path = output / RESULT_FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(summary) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_at_once(f"{json.dumps(summary)}\n".encode(), output / RESULT_FILE)
     return summary
 
 

@@ -254,8 +254,7 @@ def _covariance(
         covariance, count = covariance_of(measure(model, head, batches), progress)
     parts.mkdir(exist_ok=True)
     header = {"format": PART_FORMAT, "format_version": 1, "mark": mark, "count": count}
-    write_tensors(path.with_suffix(".partial"), header, {"covariance": covariance})
-    path.with_suffix(".partial").replace(path)
+    write_tensors(path, header, {"covariance": covariance})
     return covariance, count
 
 

@@ -17,7 +17,7 @@ from atomfm_calc.calculators.evaluator import Evaluator
 from atomfm_calc.calculators.setup import CalculatorSettings, prepare_model
 from atomfm_calc.config import config_to_dict, dump_config, load_config
 from atomfm_calc.errors import ConfigError
-from atomfm_calc.files import write_at_once
+from atomfm_calc.files import replacing, write_at_once
 from atomfm_calc.screening.campaign import Campaign, Stage, block_size_of
 from atomfm_calc.screening.evaluation import StageEvaluator
 from atomfm_calc.screening.hull import read_hull
@@ -167,6 +167,5 @@ def _write_best(source: FileSource, path: Path) -> None:
     for name, atoms in source.structures():
         atoms.info["id"] = name
         structures.append(atoms)
-    partial = path.with_name(f".{path.name}.partial")
-    ase.io.write(partial, structures, format="extxyz")
-    partial.replace(path)
+    with replacing(path) as partial:
+        ase.io.write(partial, structures, format="extxyz")

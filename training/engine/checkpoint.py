@@ -91,6 +91,8 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, keep: int) -> None:
         for name, value in getattr(checkpoint, group).items()
     }
     path = folder / f"checkpoint-{checkpoint.state['step']:09d}.safetensors"
+    # not `files.replacing`: under one name for all tries, what a killed run left, which may be
+    # gigabytes, is overwritten when the step comes again; only rank 0 writes here
     partial = path.with_suffix(".partial")
     metadata = {"format": FORMAT, "state": json.dumps(checkpoint.state)}
     try:

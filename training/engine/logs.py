@@ -11,6 +11,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from atomfm_calc.files import write_at_once
+
 logger = logging.getLogger(__name__)
 
 METRICS_FILE = "metrics.jsonl"
@@ -98,9 +100,7 @@ def _forget_after(step: int, path: Path) -> None:
     for line in path.read_text(encoding="utf-8").splitlines(keepends=True):
         if line.endswith("\n") and json.loads(line)["step"] <= step:
             kept.append(line)
-    partial = path.with_suffix(".partial")
-    partial.write_text("".join(kept), encoding="utf-8")
-    partial.replace(path)
+    write_at_once("".join(kept).encode(), path)
 
 
 def _numbers(name: str, value: Any) -> Iterator[tuple[str, float]]:

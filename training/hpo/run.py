@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from atomfm_calc.config import dump_config, load_config
 from atomfm_calc.errors import ConfigError
+from atomfm_calc.files import write_at_once
 from training.engine.interruption import StopRequest
 from training.hpo.campaign import CampaignConfig, Value, trial_config
 from training.hpo.search import propose
@@ -149,9 +150,7 @@ class Campaign:
         values = propose(self.config, self.trials, running, number)
         folder = self.folder_of(number)
         folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / "values.partial"
-        partial.write_text(json.dumps(values), encoding="utf-8")
-        partial.replace(folder / VALUES_FILE)
+        write_at_once(json.dumps(values).encode(), folder / VALUES_FILE)
         return number
 
     def _prepare(self, number: int) -> Outcome | None:

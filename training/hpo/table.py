@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from atomfm_calc.files import write_at_once
 from training.hpo.campaign import Value
 from training.hpo.supervise import SCORED, Status
 
@@ -60,9 +61,7 @@ def add_to_table(folder: Path, trial: Trial) -> None:
     known = read_table(folder)
     if path.exists() and not path.read_bytes().endswith(b"\n"):  # cut off by a crash
         rows = "".join(json.dumps(asdict(row)) + "\n" for row in known)
-        partial = path.with_suffix(".partial")
-        partial.write_text(rows, encoding="utf-8")
-        partial.replace(path)
+        write_at_once(rows.encode(), path)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(asdict(trial)) + "\n")
         file.flush()

@@ -18,6 +18,7 @@ import torch
 
 from atomfm_calc.config import load_config
 from atomfm_calc.errors import NonFiniteLossError
+from atomfm_calc.files import write_at_once
 from atomfm_calc.models.derivatives import predict
 from training.assemble import assemble
 from training.config import PretrainConfig
@@ -114,9 +115,7 @@ def main() -> None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_at_once(f"{json.dumps(content, indent=1)}\n".encode(), path)
 
 
 if __name__ == "__main__":

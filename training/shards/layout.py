@@ -12,7 +12,6 @@ Every file appears complete or not at all: it is written under another name and 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from dataclasses import field
 from pathlib import Path
@@ -23,6 +22,7 @@ from pydantic.dataclasses import dataclass
 
 from atomfm_calc.config import CONFIG
 from atomfm_calc.errors import ConfigError, DataError
+from atomfm_calc.files import write_at_once
 
 SHARD_FORMAT = 1
 """Raised whenever columns or files change their meaning."""
@@ -231,15 +231,9 @@ def write_json(content: Any, path: Path) -> None:
 
 def write_bytes(content: bytes, path: Path) -> None:
     """Write a file that is complete or not there; DataError names it if it cannot be written."""
-    partial = path.with_name(f"{path.name}.partial")
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_at_once(content, path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise DataError(
             f"{path} cannot be written: {error.strerror}; make room or choose another folder, "
             "then start the same convert again: finished shards are kept"
