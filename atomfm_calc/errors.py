@@ -79,6 +79,10 @@ class WeightsError(AtomFMError, ValueError):
     """A model file that is damaged, of an unknown format, or does not match its card."""
 
 
+class NoModelError(WeightsError):
+    """A path that was given for a model, and is no model folder."""
+
+
 class TrainingError(AtomFMError, RuntimeError):
     """A training run that cannot go on: a loss that is not finite, a checkpoint of another run."""
 

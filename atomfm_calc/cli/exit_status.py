@@ -36,10 +36,16 @@ def status_of(error: Exception) -> ExitStatus | None:
         PropertyNotImplementedError,
     )
 
-    from atomfm_calc.errors import AtomFMError, ConfigError, DataError, UnknownNameError
+    from atomfm_calc.errors import (
+        AtomFMError,
+        ConfigError,
+        DataError,
+        NoModelError,
+        UnknownNameError,
+    )
 
     misuses = (
-        *(UnknownNameError, ConfigError, DataError),
+        *(UnknownNameError, NoModelError, ConfigError, DataError),
         *(CalculatorSetupError, InputError, PropertyNotImplementedError),  # parents of ours
     )
     if isinstance(error, misuses):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from atomfm_calc.errors import WeightsError, listing, lookup
+from atomfm_calc.errors import NoModelError, WeightsError, listing, lookup
 from atomfm_calc.models.foundation import FoundationModel
 from atomfm_calc.models.gate import GATE_FILE, CompositionGate, load_gate, save_gate
 from atomfm_calc.models.uncertainty import (
@@ -65,13 +65,13 @@ def find_model(name: str | Path) -> Path:
 
     Raises:
         UnknownNameError: no such name; lists the shipped ones.
-        WeightsError: a path that is no model folder.
+        NoModelError: a path that is no model folder.
     """
     path = Path(name).expanduser()
     if (path / CARD_FILE).is_file():
         return path
     if isinstance(name, Path) or len(path.parts) > 1 or path.exists():
-        raise WeightsError(
+        raise NoModelError(
             f"{path} is no model folder: it has no {CARD_FILE}. Give a folder made by "
             f"`python -m training export` or one of: {listing(_shipped_names())}"
         )
@@ -86,7 +86,8 @@ def load_model(name: str | Path, kernel: str = "reference") -> LoadedModel:
         kernel: key of `KERNELS`.
 
     Raises:
-        UnknownNameError, WeightsError, ConfigError: not found, damaged, or card and weights differ.
+        UnknownNameError, NoModelError: not found.
+        WeightsError, ConfigError: damaged, or card and weights differ.
     """
     folder = find_model(name)
     card = verify_model(folder)

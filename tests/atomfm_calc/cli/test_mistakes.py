@@ -64,6 +64,9 @@ MISTAKES = {
     "a charge that is not known": (
         "predict water.extxyz --head molecules --charge 1", ("charge 1", "knows 0", "ions"),
     ),
+    "a folder that holds no model": (
+        "predict salt.extxyz --model runs/absent", ("runs/absent is no model folder", "export"),
+    ),
     "a precision that is none": ("predict salt.extxyz --dtype half", ("dtype 'half'", "float32")),
     "an unknown command": ("run relaks salt.extxyz", ("'relaks'", "mean 'relax'")),
     "an unknown option": ("run md salt.extxyz --step 5", ("--step", "--steps")),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from atomfm_calc.errors import ConfigError, UnknownNameError, WeightsError
+from atomfm_calc.errors import ConfigError, NoModelError, UnknownNameError, WeightsError
 from atomfm_calc.models.gate import GATE_FILE, save_gate
 from atomfm_calc.registry import catalog
 from atomfm_calc.registry.card import CARD_FILE, load_card, save_card
@@ -76,9 +76,9 @@ def test_a_name_that_is_not_shipped_is_refused_with_those_that_are(shipped: Path
 
 
 def test_a_path_that_is_no_model_folder_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="is no model folder: it has no card.yaml"):
+    with pytest.raises(NoModelError, match="is no model folder: it has no card.yaml"):
         find_model(tmp_path)
-    with pytest.raises(WeightsError, match="is no model folder"):
+    with pytest.raises(NoModelError, match="is no model folder"):
         find_model("runs/absent/model")
 
 
