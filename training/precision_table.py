@@ -1,6 +1,6 @@
 """What each precision costs and brings, measured on a run: JSON and a Markdown table.
 
-Every precision trains the first steps of the run anew, from the same fresh weights on the same
+Every precision trains the first steps of the run anew, from the same weights on the same
 batches, and evaluates the run's final weights on held-out structures, each in a process of its own
 so that its peak memory is its own.
 """
@@ -137,7 +137,7 @@ def table_of_precisions(rows: dict[str, PrecisionRow], facts: dict[str, str]) ->
 def _measure(run: Path, precision: str, n_steps: int, limit: int) -> Measured:
     """Train and evaluate in one precision; in a process of its own."""
     config = load_run_config(run)
-    losses, seconds = _first_steps(config, run / FOLDER / precision, precision, n_steps)
+    losses, seconds = _first_steps(config, run, precision, n_steps)
     model = load_average(run, config.kernel).to(torch.device(config.device))
     set_precision(model, PRECISIONS[precision])
     data = assemble(config.heads, replace(config.data, files_of_run=run), model.cutoff)
@@ -157,9 +157,10 @@ def _measure(run: Path, precision: str, n_steps: int, limit: int) -> Measured:
 
 
 def _first_steps(
-    config: PretrainConfig, folder: Path, precision: str, n_steps: int
+    config: PretrainConfig, run: Path, precision: str, n_steps: int
 ) -> tuple[list[float], list[float]]:
-    """Losses and seconds of the first steps of a run, made anew."""
+    """Losses and seconds of the first steps of a run, made anew with the files that it has read."""
+    folder = run / FOLDER / precision
     shutil.rmtree(folder, ignore_errors=True)
     fit = replace(
         config.fit,
@@ -173,7 +174,7 @@ def _first_steps(
     )
     batches = config.parallel.batches_per_step
     parallel = ParallelConfig(batches_per_step=batches, head_groups=config.parallel.head_groups)
-    data = replace(config.data, files_of_run=None, store_width=None)
+    data = replace(config.data, files_of_run=run, store_width=None)
     pretrain(replace(config, output=folder, fit=fit, parallel=parallel, data=data))
     lines = map(json.loads, (folder / METRICS_FILE).read_text(encoding="utf-8").splitlines())
     steps = [line for line in lines if line["kind"] == "step"]
@@ -226,6 +227,6 @@ def _facts(run: Path, n_steps: int, n_structures: int, n_atoms: int) -> dict[str
         "measured by": f"`python -m training evaluate {run} --precision-table`",
         "run": f"heads {', '.join(config.heads)}; kernel {config.kernel}, device {config.device}, "
         f"{config.threads} threads, torch {torch.__version__}, {platform.machine()}",
-        "loss": f"the first {n_steps} training steps from the same fresh weights and batches",
+        "loss": f"the first {n_steps} training steps from the same weights and batches",
         "differences": f"{n_structures} held-out structures with {n_atoms} atoms, final weights",
     }
