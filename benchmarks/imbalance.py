@@ -1,6 +1,6 @@
 """Who gains from a shared backbone, and who loses, when heads have very unequal amounts of data?
 
-    python benchmarks/imbalance.py [CONFIG] [section.key=value ...] [--seeds 3]
+    python benchmarks/imbalance.py [CONFIG] [section.key=value ...] [--seeds 0 1 2]
 
 For each seed, which is that of the weights, of the draws and of the division of the data:
 
@@ -188,7 +188,7 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("config", type=Path, nargs="?", default=CONFIG)
     parser.add_argument("overrides", nargs="*", help="section.key=value")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--runs", type=Path, default=Path("work/imbalance/runs"))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/imbalance"))
     arguments = parser.parse_args(given)
@@ -202,7 +202,7 @@ def main(given: Sequence[str] | None = None) -> None:
         "references": {},
         "runs": [],
     }
-    for seed in range(arguments.seeds):
+    for seed in arguments.seeds:
         place = arguments.runs / f"seed-{seed}"
         for run in runs_of_seed(base, seed, place):
             content["runs"].append(asdict(run))
