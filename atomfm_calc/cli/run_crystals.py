@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -14,16 +15,32 @@ from atomfm_calc.cli.options import (
 )
 from atomfm_calc.cli.run_folder import KEPT, open_run
 
-RelaxOption = Annotated[
-    bool, typer.Option("--relax/--no-relax", help="Relax positions and cell first.")
-]
-SupercellOption = Annotated[
-    tuple[int, int, int] | None,
-    typer.Option("--supercell", help="Repetitions of the cell; else by --min-length."),
-]
-MinLengthOption = Annotated[
-    float, typer.Option("--min-length", help="Least width of the supercell, Å.")
-]
+
+@dataclass(frozen=True, kw_only=True)
+class CrystalOptions:
+    """Which crystal, and whether it is relaxed first."""
+
+    relax_cell: Annotated[
+        bool, typer.Option("--relax/--no-relax", help="Relax positions and cell first.")
+    ] = True
+    """Positions and cell."""
+    index: IndexOption = -1
+    """Of the file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupercellOptions(CrystalOptions):
+    """The same, with the supercell in which atoms are displaced."""
+
+    supercell: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option("--supercell", help="Repetitions of the cell; else by --min-length."),
+    ] = None
+    """Repetitions; None: by `min_length`."""
+    min_length: Annotated[
+        float, typer.Option("--min-length", help="Least width of the supercell, Å.")
+    ] = 12.0
+    """Å"""
 
 
 def eos(
@@ -59,13 +76,12 @@ def elastic(
     file: StructureFile,
     max_strain: Annotated[float, typer.Option(help="Largest strain.")] = 0.005,
     strains: Annotated[int, typer.Option(help="Of each of the six kinds.")] = 4,
-    relax_cell: RelaxOption = True,
     clamped: Annotated[
         bool, typer.Option("--clamped", help="Do not relax the atoms in the strained cell.")
     ] = False,
     max_force: Annotated[float, typer.Option(help="Limit of relaxations, eV/Å.")] = 1e-3,
-    index: IndexOption = -1,
     *,
+    crystal: CrystalOptions,
     place: ResumableOptions,
     calculator: PreciseOptions,
 ) -> None:
@@ -78,23 +94,22 @@ def elastic(
     settings = ElasticSettings(
         max_strain=max_strain,
         n_strains=strains,
-        relax_cell=relax_cell,
+        relax_cell=crystal.relax_cell,
         relax_positions=not clamped,
         max_force=max_force,
     )
-    with open_run("elastic", [file], settings, place, calculator, index=index, crystal=True) as run:
+    with open_run(
+        "elastic", [file], settings, place, calculator, index=crystal.index, crystal=True
+    ) as run:
         result = elastic_constants(run.atoms, run.calc, settings, keep=run.folder / KEPT)
         run.finish(result, {"relaxed.extxyz": result.atoms})
 
 
 def phonons(
     file: StructureFile,
-    supercell: SupercellOption = None,
-    min_length: MinLengthOption = 12.0,
     displacement: Annotated[float, typer.Option(help="Å")] = 0.01,
-    relax_cell: RelaxOption = True,
-    index: IndexOption = -1,
     *,
+    crystal: SupercellOptions,
     place: ResumableOptions,
     calculator: PreciseOptions,
 ) -> None:
@@ -106,27 +121,26 @@ def phonons(
     from atomfm_calc.workflows.phonons import phonons as phonons_workflow
 
     settings = PhononSettings(
-        supercell=supercell,
-        min_length=min_length,
+        supercell=crystal.supercell,
+        min_length=crystal.min_length,
         displacement=displacement,
-        relax_cell=relax_cell,
+        relax_cell=crystal.relax_cell,
     )
-    with open_run("phonons", [file], settings, place, calculator, index=index, crystal=True) as run:
+    with open_run(
+        "phonons", [file], settings, place, calculator, index=crystal.index, crystal=True
+    ) as run:
         result = phonons_workflow(run.atoms, run.calc, settings, keep=run.folder / KEPT)
         run.finish(result, {"relaxed.extxyz": result.atoms, "primitive.extxyz": result.primitive})
 
 
 def quasi_harmonic(
     file: StructureFile,
-    supercell: SupercellOption = None,
-    min_length: MinLengthOption = 12.0,
     points: Annotated[int, typer.Option(help="Volumes.")] = 7,
     compression: Annotated[float, typer.Option(help="Of the volume, part of it.")] = 0.03,
     expansion: Annotated[float, typer.Option(help="Of the volume, part of it.")] = 0.08,
     max_temperature_k: Annotated[float, typer.Option("--max-temperature-K")] = 1000.0,
-    relax_cell: RelaxOption = True,
-    index: IndexOption = -1,
     *,
+    crystal: SupercellOptions,
     place: ResumableOptions,
     calculator: PreciseOptions,
 ) -> None:
@@ -140,9 +154,9 @@ def quasi_harmonic(
 
     settings = QuasiHarmonicSettings(
         phonons=PhononSettings(
-            supercell=supercell,
-            min_length=min_length,
-            relax_cell=relax_cell,
+            supercell=crystal.supercell,
+            min_length=crystal.min_length,
+            relax_cell=crystal.relax_cell,
             temperatures_K=tuple(max_temperature_k * step / 20 for step in range(21)),
         ),
         n_points=points,
@@ -150,7 +164,7 @@ def quasi_harmonic(
         expansion=expansion,
     )
     with open_run(
-        "quasi-harmonic", [file], settings, place, calculator, index=index, crystal=True
+        "quasi-harmonic", [file], settings, place, calculator, index=crystal.index, crystal=True
     ) as run:
         result = quasi_harmonic_workflow(run.atoms, run.calc, settings, keep=run.folder)
         run.finish(result, {"relaxed.extxyz": result.atoms})
