@@ -29,6 +29,3 @@ CAMPAIGN_TEMPLATES = {
 
 WORKER = FOLDER / "templates" / "worker.sh"
 """What every rank runs: the training command, watched."""
-
-RESUME_CODE = 75
-"""Exit code of a run that wants to be continued (EX_TEMPFAIL of sysexits.h)."""
