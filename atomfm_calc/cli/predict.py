@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,10 +27,13 @@ if TYPE_CHECKING:
     from atomfm_calc.calculators.calculator import FoundationCalc
     from atomfm_calc.calculators.comparison import HeadComparison
     from atomfm_calc.calculators.evaluator import StructureResult
+    from atomfm_calc.calculators.uncertainty import EnergyUncertainty
 
 MAX_ROWS = 20
 """Structures shown on the screen; --json and the file named by --out get all."""
-UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å³"}
+UNCERTAINTY = "uncertainty_per_atom"
+"""One standard deviation, as in the tables of a screening; of heads that know it."""
+UNITS = {"energy": "eV", "forces": "eV/Å", "stress": "eV/Å³", UNCERTAINTY: "eV/atom"}
 OutOption = Annotated[
     Path | None, typer.Option("--out", help="File for the results (.extxyz, .traj ...).")
 ]
@@ -107,12 +111,7 @@ def _predict(
 def _predict_one_head(
     calc: FoundationCalc, structures: list[Atoms], max_rows: int
 ) -> tuple[list[Atoms], list[dict[str, Any]]]:
-    import numpy as np
-    from rich.console import Console
-    from rich.table import Table
     from tqdm import tqdm
-
-    from atomfm_calc.units import GPA
 
     want = ("energy", "forces", "stress")
     results = tqdm(
@@ -121,25 +120,52 @@ def _predict_one_head(
         desc="structures",
         disable=None,
     )
-    table = Table("#", "formula", "energy (eV)", "per atom (eV)", "max force (eV/Å)", "p (GPa)")
     labeled, rows = [], []
-    for index, (atoms, result) in enumerate(zip(structures, results, strict=True)):
+    shown: list[tuple[Atoms, StructureResult]] = []
+    for atoms, result in zip(structures, results, strict=True):
         labeled.append(_with_results(calc, atoms, result))
         rows.append(_row(atoms, result))
-        if index >= max_rows or result.forces is None:
-            continue
-        table.add_row(
-            str(index),
-            atoms.get_chemical_formula(),
-            f"{result.energy:.4f}",
-            f"{result.energy / len(atoms):.4f}",
-            f"{np.linalg.norm(result.forces, axis=1).max():.3f}",
-            "–" if result.stress is None else f"{-np.trace(result.stress) / 3 / GPA:.2f}",
-        )
+        if len(shown) < max_rows:
+            shown.append((atoms, result))
     if max_rows:
-        Console().print(table)
+        _print_results(shown)
         _tell_of_more(len(structures))
     return labeled, rows
+
+
+def _print_results(shown: Sequence[tuple[Atoms, StructureResult]]) -> None:
+    """A line for each structure; with uncertainties if the head knows them."""
+    import numpy as np
+    from rich.console import Console
+    from rich.table import Table
+
+    from atomfm_calc.units import GPA
+
+    knows = any(result.uncertainty is not None for _, result in shown)
+    table = Table("#", "formula", "energy (eV)", "per atom (eV)")
+    for heading in (*(["± per atom (eV)"] if knows else []), "max force (eV/Å)", "p (GPa)"):
+        table.add_column(heading)
+    for index, (atoms, result) in enumerate(shown):
+        cells = [str(index), atoms.get_chemical_formula(), f"{result.energy:.4f}"]
+        cells.append(f"{result.energy / len(atoms):.4f}")
+        if knows:
+            cells.append(_rounded(result.uncertainty))
+        forces, stress = result.forces, result.stress
+        cells += [
+            "–" if forces is None else f"{np.linalg.norm(forces, axis=1).max():.3f}",
+            "–" if stress is None else f"{-np.trace(stress) / 3 / GPA:.2f}",
+        ]
+        table.add_row(*cells)
+    if any(result.uncertainty and not result.uncertainty.is_usual for _, result in shown):
+        table.caption = "!: less sure than of 95 % of the structures held out in training"
+    Console().print(table)
+
+
+def _rounded(uncertainty: EnergyUncertainty | None) -> str:
+    """eV/atom, with a mark if it is more than usual."""
+    if uncertainty is None:
+        return "–"
+    return f"{uncertainty.per_atom:.2g}" + ("" if uncertainty.is_usual else " !")
 
 
 def _row(atoms: Atoms, result: StructureResult) -> dict[str, Any]:
@@ -147,6 +173,8 @@ def _row(atoms: Atoms, result: StructureResult) -> dict[str, Any]:
     row: dict[str, Any] = {"formula": atoms.get_chemical_formula(), "energy": result.energy}
     for name, value in (("forces", result.forces), ("stress", result.stress)):
         row[name] = None if value is None else value.tolist()
+    known = result.uncertainty
+    row[UNCERTAINTY] = None if known is None else known.per_atom
     return row
 
 
@@ -164,6 +192,8 @@ def _with_results(calc: FoundationCalc, atoms: Atoms, result: StructureResult) -
     labeled.calc = SinglePointCalculator(labeled, **values)
     labeled.info["atomfm_model"] = calc.card.label
     labeled.info["atomfm_head"] = calc.head
+    if result.uncertainty is not None:
+        labeled.info[UNCERTAINTY] = result.uncertainty.per_atom
     return labeled
 
 
@@ -206,6 +236,8 @@ def _with_heads(calc: FoundationCalc, atoms: Atoms, comparison: HeadComparison) 
     copied.info["atomfm_model"] = calc.card.label
     for head in comparison.heads:
         copied.info[f"energy_{head}"] = comparison.energies[head]
+        if head in comparison.uncertainties:
+            copied.info[f"{UNCERTAINTY}_{head}"] = comparison.uncertainties[head].per_atom
         if comparison.forces is not None:
             copied.arrays[f"forces_{head}"] = comparison.forces[head]
     return copied
@@ -214,12 +246,14 @@ def _with_heads(calc: FoundationCalc, atoms: Atoms, comparison: HeadComparison) 
 def _comparison_row(atoms: Atoms, comparison: HeadComparison) -> dict[str, Any]:
     """A structure in JSON, with what each head says and why others say nothing."""
     weights, forces = comparison.weights or {}, comparison.forces or {}
+    uncertainties = {name: one.per_atom for name, one in comparison.uncertainties.items()}
     heads = {
         name: {
             "energy": comparison.energies[name],
             "energy_above_references": comparison.energies_above_references[name],
             "weight": weights.get(name),
             "forces": forces[name].tolist() if name in forces else None,
+            UNCERTAINTY: uncertainties.get(name),
         }
         for name in comparison.heads
     }
