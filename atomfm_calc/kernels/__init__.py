@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from atomfm_calc.errors import SetupError, lookup
+from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.kernels import reference
 from atomfm_calc.kernels.tables import FilterTable
 
@@ -19,6 +20,21 @@ Messages = tuple[Tensor, Tensor]
 
 Layers = Callable[[Tensor, Tensor], Messages]
 """Scalars [N, F] before the first layer, edge vectors [E, 3] -> scalars and vectors behind all."""
+
+
+Exact = Callable[[AtomicGraph], Tensor]
+"""The same in plain torch, for derivatives of the gradient."""
+
+
+class RepulsionLaw(NamedTuple):
+    """What `models.repulsion` knows of pairs."""
+
+    radii: Tensor
+    """Å by atomic number, float64; pairs repel below the sum of theirs"""
+    powers: Tensor
+    """1/Å by atomic number, float64; the screening length is one over the sum of theirs"""
+    constants: tuple[tuple[float, ...], tuple[float, ...], float, int]
+    """Exponents and amplitudes of the screening, Coulomb's constant eV Å, power of the envelope"""
 
 
 class LayerWeights(NamedTuple):
@@ -66,6 +82,14 @@ class Kernel:
     """Weights as `network` wants them; None: the kernel has no `network`"""
     network: Callable[[Tensor, Tensor, Any, Any, Layers], Messages] | None
     """`cpu_network.network`: all layers in a row, for frozen weights"""
+    prepare_heads: Callable[[Sequence[Tensor], Sequence[Tensor]], Any] | None
+    """`cpu_heads.prepare`: weights as `heads` wants them; None: the kernel has no `heads`"""
+    heads: Callable[[Tensor, Any, Callable[[Tensor], Tensor]], Tensor] | None
+    """`cpu_heads.heads`: all layers of several frozen heads in a row"""
+    edge_vectors: Callable[[AtomicGraph, Exact], Tensor] | None
+    """`graph.edge_vectors`, where plain torch is slow"""
+    repulsion: Callable[[AtomicGraph, RepulsionLaw, Exact], Tensor] | None
+    """The same for the energies of `models.repulsion` [N] eV, float64"""
     reads_tables: bool
     """Whether the kernel gains from a table, so that it is made"""
 
@@ -100,6 +124,30 @@ def _network_cpu(*arguments: Any) -> Messages:
     return cpu_network.network(*arguments)
 
 
+def _prepare_heads_cpu(*arguments: Any) -> Any:
+    from atomfm_calc.kernels import cpu_heads
+
+    return cpu_heads.prepare(*arguments)
+
+
+def _heads_cpu(*arguments: Any) -> Tensor:
+    from atomfm_calc.kernels import cpu_heads
+
+    return cpu_heads.heads(*arguments)
+
+
+def _edge_vectors_cpu(*arguments: Any) -> Tensor:
+    from atomfm_calc.kernels import cpu_geometry
+
+    return cpu_geometry.edge_vectors(*arguments)
+
+
+def _repulsion_cpu(*arguments: Any) -> Tensor:
+    from atomfm_calc.kernels import cpu_geometry
+
+    return cpu_geometry.repulsion(*arguments)
+
+
 def _sides_cuda(*arguments: Any) -> Any:
     _require_triton()
     from atomfm_calc.kernels import cuda  # here: Triton is not everywhere
@@ -126,6 +174,10 @@ KERNELS: dict[str, Kernel] = {
         tabulated_messages=reference.tabulated_messages,
         prepare=None,
         network=None,
+        prepare_heads=None,
+        heads=None,
+        edge_vectors=None,
+        repulsion=None,
         reads_tables=False,
     ),
     "cpu": Kernel(
@@ -134,6 +186,10 @@ KERNELS: dict[str, Kernel] = {
         tabulated_messages=_tabulated_messages_cpu,
         prepare=_prepare_cpu,
         network=_network_cpu,
+        prepare_heads=_prepare_heads_cpu,
+        heads=_heads_cpu,
+        edge_vectors=_edge_vectors_cpu,
+        repulsion=_repulsion_cpu,
         reads_tables=True,
     ),
     "cuda": Kernel(
@@ -142,6 +198,10 @@ KERNELS: dict[str, Kernel] = {
         tabulated_messages=_tabulated_messages_cuda,
         prepare=None,
         network=None,
+        prepare_heads=None,
+        heads=None,
+        edge_vectors=None,
+        repulsion=None,
         reads_tables=True,
     ),
 }

@@ -31,6 +31,8 @@ MINIMUM_EDGES = 500
 """Edges per thread below which another thread costs more than it brings."""
 EDGES_PER_ATOM = 50
 """How many edges take as long as the matrix products of an atom, for some hundred features."""
+PRODUCTS_PER_EDGE = 5_000
+"""How many multiplications of a matrix product take as long as an edge."""
 WORK_OF_A_RANGE = 10_000
 """Work in edges that is worth another range, so that no thread waits for a slower one."""
 
@@ -71,6 +73,21 @@ def over_layer(loop: Loop, start: NDArray[Any], *arguments: Any, takes_start: bo
     shares = [work[-1] * part // n_ranges for part in range(1, n_ranges)]
     bounds = [0, *np.searchsorted(work, shares).tolist(), n_atoms]
     _run(loop, bounds, *([start] if takes_start else []), *arguments)
+
+
+def over_atoms(loop: Loop, n_atoms: int, products: int, *arguments: Any) -> None:
+    """`over_edges` for loops that have no edges.
+
+    Args:
+        loop: as in `over_edges`.
+        n_atoms: N.
+        products: multiplications for each atom.
+        arguments: the rest.
+    """
+    work = n_atoms * products // PRODUCTS_PER_EDGE
+    n_ranges = min(torch.get_num_threads(), n_atoms, work // MINIMUM_EDGES) or 1
+    bounds = [n_atoms * part // n_ranges for part in range(n_ranges + 1)]
+    _run(loop, bounds, *arguments)
 
 
 def _run(loop: Loop, bounds: list[int], *arguments: Any) -> None:

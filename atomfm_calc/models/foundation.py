@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from atomfm_calc.errors import ConfigError, DataError, lookup
 from atomfm_calc.graph import AtomicGraph, sum_to_structures
+from atomfm_calc.kernels import KERNELS
 from atomfm_calc.models import build_backbone
 from atomfm_calc.models.architecture import Architecture
 from atomfm_calc.models.heads import EnergyHead
@@ -68,7 +69,9 @@ class FoundationModel(nn.Module):
         self.architecture = architecture
         self.backbone = build_backbone(architecture, kernel)
         self.kernel = kernel if hasattr(self.backbone, "kernel") else "reference"
-        self.repulsion = ZBLRepulsion() if architecture.repulsion == "zbl" else None
+        self.repulsion = (
+            ZBLRepulsion(KERNELS[self.kernel]) if architecture.repulsion == "zbl" else None
+        )
         self.heads = nn.ModuleDict()
         self.property_heads = nn.ModuleDict()
         self._stack: StackedHeads | None = None
@@ -240,9 +243,10 @@ class FoundationModel(nn.Module):
             UnknownNameError: no such head.
         """
         chosen = self._members(heads)
-        if len(chosen) > 1 and can_stack(chosen):
+        kernel = KERNELS[self.kernel]
+        if (len(chosen) > 1 or kernel.heads is not None) and can_stack(chosen):
             if self._stack is None or not self._stack.is_current(chosen):
-                self._stack = stack(chosen)
+                self._stack = stack(chosen, kernel)
             return self._stack.atom_energies(scalars, atomic_numbers)
         own = scalars.expand(len(chosen), -1, -1).unbind(0)
         return torch.stack(

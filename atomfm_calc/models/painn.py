@@ -188,7 +188,7 @@ class Painn(nn.Module):
 
         Edges at or beyond the cutoff contribute exactly nothing, to values and gradients alike.
         """
-        r = edge_vectors(graph)  # [E, 3]
+        r = self._edge_vectors(graph)  # [E, 3]
         s = self.embedding(graph.atomic_numbers)  # [N, F]
         if self.electronic is not None:
             s = s + self.electronic(s, graph)
@@ -200,6 +200,11 @@ class Painn(nn.Module):
         else:
             s, v = layers(s, r)
         return AtomFeatures(scalars=s, vectors=v)
+
+    def _edge_vectors(self, graph: AtomicGraph) -> Tensor:
+        if self.kernel.edge_vectors is None or graph.positions.is_cuda:
+            return edge_vectors(graph)
+        return self.kernel.edge_vectors(graph, edge_vectors)
 
     @torch.inference_mode(mode=False)
     def _prepared(self) -> Any:

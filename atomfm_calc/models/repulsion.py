@@ -7,6 +7,7 @@ that bonds are left to the network and only collisions are kept from falling int
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from ase.units import Bohr, Hartree
 from torch import Tensor, nn
 
 from atomfm_calc.graph import AtomicGraph, edge_vectors
+from atomfm_calc.kernels import KERNELS, Kernel, RepulsionLaw
 from atomfm_calc.kernels.scatter import sum_to_rows
 from atomfm_calc.models.radial import polynomial_envelope, polynomial_envelope_slope
 from atomfm_calc.sample import MAX_ATOMIC_NUMBER
@@ -81,6 +83,28 @@ class _PairEnergy(torch.autograd.Function):
         return gradient * Hartree * Bohr * pair.charges / distances * total, None, None, None
 
 
+@cache
+@torch.inference_mode(mode=False)
+def _law() -> RepulsionLaw:
+    """The equations above in numbers, rounded to float32 as the buffers below are."""
+    exponents, amplitudes = (
+        tuple(torch.tensor(numbers).tolist())
+        for numbers in (SCREENING_EXPONENTS, SCREENING_AMPLITUDES)
+    )
+    numbers = torch.arange(MAX_ATOMIC_NUMBER + 1, dtype=torch.float64)
+    return RepulsionLaw(
+        radii=torch.tensor(_radii()).to(torch.float64),
+        powers=numbers**SCREENING_POWER / LENGTH_FACTOR,
+        constants=(exponents, amplitudes, Hartree * Bohr, ENVELOPE_POWER),
+    )
+
+
+def _radii() -> list[float]:
+    """Covalent radius by atomic number, Å."""
+    radii = [float(radius) for radius in covalent_radii[: MAX_ATOMIC_NUMBER + 1]]
+    return [radius if radius > 0.25 else UNKNOWN_RADIUS for radius in radii]
+
+
 class ZBLRepulsion(nn.Module):
     """Pair energy of close atoms; has no parameters to train."""
 
@@ -88,11 +112,11 @@ class ZBLRepulsion(nn.Module):
     exponents: Tensor
     amplitudes: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: Kernel = KERNELS["reference"]) -> None:
+        """`kernel` is an entry of `KERNELS`."""
         super().__init__()
-        radii = [float(radius) for radius in covalent_radii[: MAX_ATOMIC_NUMBER + 1]]
-        radii = [radius if radius > 0.25 else UNKNOWN_RADIUS for radius in radii]
-        self.register_buffer("radii", torch.tensor(radii), persistent=False)
+        self.kernel = kernel
+        self.register_buffer("radii", torch.tensor(_radii()), persistent=False)
         exponents, amplitudes = (
             torch.tensor(SCREENING_EXPONENTS),
             torch.tensor(SCREENING_AMPLITUDES),
@@ -102,6 +126,11 @@ class ZBLRepulsion(nn.Module):
 
     def forward(self, graph: AtomicGraph) -> Tensor:
         """Half of each pair energy at each of its two atoms: [N] eV."""
+        if self.kernel.repulsion is None or graph.positions.is_cuda:
+            return self._plain(graph)
+        return self.kernel.repulsion(graph, _law(), self._plain)
+
+    def _plain(self, graph: AtomicGraph) -> Tensor:
         close, reach = self._close_edges(graph)
         center, neighbor = close.edge_index
         if len(center) == 0:

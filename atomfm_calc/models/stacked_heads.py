@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from atomfm_calc.kernels import Kernel
 from atomfm_calc.models.heads import EnergyHead
 from atomfm_calc.models.origins import Origins
 from atomfm_calc.models.precision import dense_dtype
@@ -32,6 +34,10 @@ class StackedHeads:
     """[H, 1] float64"""
     origins: Origins
     """What was copied"""
+    kernel: Kernel
+    """Computes the numbers of the heads, if it can"""
+    prepared: Any
+    """The weights as the kernel wants them; None: plain torch computes"""
 
     def atom_energies(self, scalars: Tensor, atomic_numbers: Tensor) -> Tensor:
         """What `EnergyHead.forward` gives, for every head.
@@ -43,6 +49,14 @@ class StackedHeads:
         Returns:
             [H, N] eV, float64.
         """
+        if self.prepared is None or self.kernel.heads is None:
+            raw = self._raw(scalars)
+        else:
+            raw = self.kernel.heads(scalars, self.prepared, self._raw)
+        return self.references.index_select(1, atomic_numbers) + self.scale * raw.to(torch.float64)
+
+    def _raw(self, scalars: Tensor) -> Tensor:
+        """Numbers of the heads [H, N] in plain torch."""
         n_heads = len(self.references)
         widest = max(bias.shape[2] for bias in self.biases)
         together = CACHED_NUMBERS // max(1, widest * scalars.shape[-2])
@@ -51,8 +65,7 @@ class StackedHeads:
         # parts of a split: the gradient of a slice is as large as what it was cut from
         own = scalars.split(step) if scalars.dim() == 3 else [scalars] * len(groups)
         parts = zip(own, groups, strict=True)
-        raw = torch.cat([self._network(features, heads) for features, heads in parts])  # [H, N]
-        return self.references.index_select(1, atomic_numbers) + self.scale * raw.to(torch.float64)
+        return torch.cat([self._network(features, heads) for features, heads in parts])
 
     def _network(self, hidden: Tensor, heads: slice) -> Tensor:
         for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
@@ -85,27 +98,37 @@ def can_stack(heads: Sequence[EnergyHead]) -> bool:
         return False
     if any(dense_dtype(head) is not None for head in heads):
         return False
+    between = [
+        layer for head in heads for layer in head.network if not isinstance(layer, nn.Linear)
+    ]
+    if not all(isinstance(layer, nn.SiLU) for layer in between):
+        return False
     first, *others = [[tensor.shape for tensor in _tensors([head])] for head in heads]
     return all(shapes == first for shapes in others)
 
 
 @torch.inference_mode(mode=False)
-def stack(heads: Sequence[EnergyHead]) -> StackedHeads:
+def stack(heads: Sequence[EnergyHead], kernel: Kernel) -> StackedHeads:
     """Copy the weights of heads for which `can_stack` holds side by side."""
     layers = list(zip(*(_linear_layers(head) for head in heads), strict=True))
+    weights = tuple(
+        torch.stack([linear.weight.detach().T for linear in layer], dim=1).transpose(0, 1)
+        if number == 0
+        else torch.stack([linear.weight.detach().T for linear in layer])
+        for number, layer in enumerate(layers)
+    )
+    biases = tuple(
+        torch.stack([linear.bias.detach()[None, :] for linear in layer]) for layer in layers
+    )
+    prepare = kernel.prepare_heads if weights[0].device.type == "cpu" else None
     return StackedHeads(
-        weights=tuple(
-            torch.stack([linear.weight.detach().T for linear in layer], dim=1).transpose(0, 1)
-            if number == 0
-            else torch.stack([linear.weight.detach().T for linear in layer])
-            for number, layer in enumerate(layers)
-        ),
-        biases=tuple(
-            torch.stack([linear.bias.detach()[None, :] for linear in layer]) for layer in layers
-        ),
+        weights=weights,
+        biases=biases,
         references=torch.stack([head.references for head in heads]),
         scale=torch.stack([head.scale for head in heads])[:, None],
         origins=Origins.of(_tensors(heads)),
+        kernel=kernel,
+        prepared=None if prepare is None else prepare(weights, biases),
     )
 
 

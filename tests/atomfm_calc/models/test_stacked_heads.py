@@ -66,7 +66,7 @@ def test_a_change_of_the_heads_is_seen_by_the_next_call(change: Change) -> None:
 def test_frozen_heads_are_stacked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(
-        "atomfm_calc.models.foundation.stack", lambda heads: calls.append(1) or stack(heads)
+        "atomfm_calc.models.foundation.stack", lambda *given: calls.append(1) or stack(*given)
     )
     model = small_model(NAMES)
     for _ in range(3):
