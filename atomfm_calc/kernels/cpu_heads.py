@@ -88,8 +88,8 @@ class _Heads(torch.autograd.Function):
         X = _apart(features.detach())
         n_heads, n_atoms = len(prepared.last), X.shape[1]
         n_kept = n_heads * n_atoms * int(prepared.widths[1:].sum()) if keep else 0
-        memory = Memory(Memory.bytes_of(X.dtype, (n_kept,)))
-        hidden = memory.array(X.dtype, n_kept)
+        memory = Memory(X.dtype, [(n_kept,)])
+        (hidden,) = memory.arrays
         result = np.empty((n_heads, n_atoms), X.dtype)
         over_atoms(loops.heads, n_atoms, _work(prepared), X, prepared, hidden, result, _bits(X))
         if keep:

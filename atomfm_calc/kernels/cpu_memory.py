@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,49 +26,52 @@ is not written to costs nothing."""
 LINE = 64
 """Bytes; every array begins at a multiple."""
 
-_KEPT: deque[NDArray[np.uint8]] = deque(maxlen=N_KEPT)
+
+class _Piece:
+    """Some memory, and the arrays that were made of it last."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self.memory = np.empty(n_bytes, np.uint8)
+        self.kinds: Any = None
+        self.arrays: list[Array] = []
+
+    def divide(self, real: np.dtype[Any], shapes: Sequence[tuple[int, ...]]) -> list[Array]:
+        """Arrays one behind the other, those of the last time if nothing else is wanted."""
+        if self.kinds != (real, shapes):
+            self.kinds, self.arrays = (real, shapes), []
+            begin = -self.memory.ctypes.data % LINE
+            for shape in shapes:
+                n_bytes = math.prod(shape) * real.itemsize
+                part = self.memory[begin : begin + n_bytes].view(real).reshape(shape)
+                self.arrays.append(part)
+                begin += -(-n_bytes // LINE) * LINE
+        return self.arrays
+
+
+_KEPT: deque[_Piece] = deque(maxlen=N_KEPT)
 
 
 class Memory:
-    """A piece of memory for the arrays of one calculation, which must not outlive it."""
+    """A piece of memory in which one calculation has its arrays, which must not outlive it."""
 
-    def __init__(self, n_bytes: int) -> None:
-        """Take a piece that was left, or a new one.
-
-        Args:
-            n_bytes: of all arrays together; each takes up to `LINE` more than its numbers.
-        """
-        self._free = 0
-        try:
-            piece = _KEPT.pop()
-        except IndexError:
-            piece = np.empty(0, np.uint8)
-        if len(piece) < n_bytes:
-            piece = np.empty(int(RESERVE * n_bytes), np.uint8)
+    def __init__(self, real: np.dtype[Any], shapes: Sequence[tuple[int, ...]]) -> None:
+        """Take a piece that was left, or a new one, with whatever numbers it holds."""
+        lines = sum(-(-math.prod(shape) * real.itemsize // LINE) for shape in shapes)
+        n_bytes = LINE * (lines + 1)
+        piece = _KEPT.pop() if _KEPT else None
+        if piece is None or len(piece.memory) < n_bytes:
+            piece = _Piece(int(RESERVE * n_bytes))
         self._piece = piece
-        self._first = -piece.ctypes.data % LINE
-
-    @staticmethod
-    def bytes_of(real: np.dtype[Any], *shapes: tuple[int, ...]) -> int:
-        """Bytes that arrays of these shapes take."""
-        lines = (-(-math.prod(shape) * real.itemsize // LINE) for shape in shapes)
-        return LINE * (sum(lines) + 1)
-
-    def array(self, real: np.dtype[Any], *shape: int) -> Array:
-        """The next part, with whatever numbers it holds."""
-        begin = self._first + self._free
-        n_bytes = math.prod(shape) * real.itemsize
-        self._free += -(-n_bytes // LINE) * LINE
-        return self._piece[begin : begin + n_bytes].view(real).reshape(shape)
+        self.arrays = piece.divide(real, shapes)
 
     def __del__(self) -> None:
-        if len(self._piece) <= LARGEST_KEPT:
+        if len(self._piece.memory) <= LARGEST_KEPT:
             _KEPT.append(self._piece)
 
 
 def kept_bytes() -> int:
     """Bytes that wait for the next calculation."""
-    return sum(len(piece) for piece in list(_KEPT))
+    return sum(len(piece.memory) for piece in list(_KEPT))
 
 
 def give_back() -> None:

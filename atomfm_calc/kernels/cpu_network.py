@@ -157,13 +157,14 @@ def _rooms(embedding: Array, n_layers: int, *, keep: bool) -> tuple[Memory, list
     shapes = [(n_atoms, *between, n_features) for between in (*LASTING, *PASSING)]
     lasting, passing = shapes[: len(LASTING)], shapes[len(LASTING) :]
     n_passing = n_rooms if keep else 1
-    memory = Memory(Memory.bytes_of(embedding.dtype, *n_rooms * lasting, *n_passing * passing))
-
-    def arrays(shapes: list[tuple[int, ...]]) -> list[Array]:
-        return [memory.array(embedding.dtype, *shape) for shape in shapes]
-
-    passed = [arrays(passing) for _ in range(n_passing)]
-    return memory, [_Room(*arrays(lasting), *passed[n % n_passing]) for n in range(n_rooms)]
+    memory = Memory(embedding.dtype, n_rooms * lasting + n_passing * passing)
+    arrays, n = memory.arrays, len(LASTING)
+    others = arrays[n_rooms * n :]
+    passed = [others[first : first + len(PASSING)] for first in range(0, len(others), len(PASSING))]
+    return memory, [
+        _Room(*arrays[number * n : (number + 1) * n], *passed[number % n_passing])
+        for number in range(n_rooms)
+    ]
 
 
 def _forward(
@@ -203,8 +204,8 @@ def _backward(ctx: Any, *given: Tensor | None) -> Array:
     weights, traces, (distances, directions) = ctx.weights, ctx.traces, ctx.edges
     room, bits = traces[0].room, _bits(distances)
     kinds = (room.s, room.v, room.s, room.v, room.S)
-    memory = Memory(Memory.bytes_of(distances.dtype, *(kind.shape for kind in kinds)))
-    gs, gv, new_gs, new_gv, dS = (memory.array(distances.dtype, *kind.shape) for kind in kinds)
+    memory = Memory(distances.dtype, [kind.shape for kind in kinds])
+    gs, gv, new_gs, new_gv, dS = memory.arrays
     for gradient, of_tensor in zip((gs, gv), given, strict=True):
         gradient[...] = 0.0 if of_tensor is None else of_tensor.detach().numpy()
     of_distances, of_directions = np.zeros_like(distances), np.zeros_like(directions)

@@ -32,11 +32,11 @@ class ElectronicEmbedding(nn.Module):
 
     def forward(self, scalars: Tensor, graph: AtomicGraph) -> Tensor:
         """Element features [N, F] -> features to be added [N, F], zero for a neutral singlet."""
+        if scalars.device.type == "cpu" and self._has_nothing_to_add(graph):
+            return torch.zeros_like(scalars)
         counts = torch.stack(
             [graph.charge.clamp(min=0), (-graph.charge).clamp(min=0), graph.multiplicity - 1], dim=1
         ).to(scalars.dtype)  # [S, 3]
-        if scalars.device.type == "cpu" and self._has_nothing_to_add(counts):
-            return torch.zeros_like(scalars)
         weights = nn.functional.softplus(self.weigh(scalars))  # [N, 3]
         total = sum_to_structures(weights, graph)
         shares = weights * (counts / total).index_select(0, graph.batch)  # [N, 3]
@@ -47,7 +47,8 @@ class ElectronicEmbedding(nn.Module):
             result = result + share * expressed
         return result
 
-    def _has_nothing_to_add(self, counts: Tensor) -> bool:
+    def _has_nothing_to_add(self, graph: AtomicGraph) -> bool:
         """Whether all are neutral singlets, and no weight is to get its gradient of zero."""
-        trained = any(parameter.requires_grad for parameter in self.parameters())
-        return not trained and not bool(counts.any())
+        if bool(graph.charge.any()) or bool((graph.multiplicity != 1).any()):
+            return False
+        return not any(parameter.requires_grad for parameter in self.parameters())

@@ -243,10 +243,11 @@ class FoundationModel(nn.Module):
             UnknownNameError: no such head.
         """
         chosen = self._members(heads)
+        if self._stack is not None and self._stack.is_current(chosen):
+            return self._stack.atom_energies(scalars, atomic_numbers)
         kernel = KERNELS[self.kernel]
         if (len(chosen) > 1 or kernel.heads is not None) and can_stack(chosen):
-            if self._stack is None or not self._stack.is_current(chosen):
-                self._stack = stack(chosen, kernel)
+            self._stack = stack(chosen, kernel)
             return self._stack.atom_energies(scalars, atomic_numbers)
         own = scalars.expand(len(chosen), -1, -1).unbind(0)
         return torch.stack(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import eq, is_
 from typing import NamedTuple
 
 import torch
@@ -17,7 +18,11 @@ class Origins(NamedTuple):
     """
 
     tensors: tuple[Tensor, ...]
-    """Held, so that no other tensor can come to lie at the same address"""
+    """As they were given"""
+    memory: tuple[Tensor, ...]
+    """Their memory, held, so that no other tensor can come to lie at the same address"""
+    places: tuple[int, ...]
+    """The addresses"""
     versions: tuple[int, ...] | None
     """How often each had been written to; None: tensors of inference mode, which do not count"""
 
@@ -25,18 +30,21 @@ class Origins(NamedTuple):
     @torch.inference_mode(mode=False)
     def of(cls, tensors: Iterable[Tensor]) -> Origins:
         """Remember tensors, without a copy."""
-        held = tuple(tensor.detach() for tensor in tensors)
-        return cls(held, _versions(held))
+        given = tuple(tensors)
+        memory = tuple(tensor.detach() for tensor in given)
+        places = tuple(tensor.data_ptr() for tensor in given)
+        return cls(given, memory, places, _versions(memory))
 
     def are(self, present: Iterable[Tensor]) -> bool:
         """Whether these are the tensors that were remembered, and none was written to since."""
         given = tuple(present)
-        return (
-            self.versions is not None
-            and len(given) == len(self.tensors)
-            and all(map(_same_memory, given, self.tensors))
-            and _versions(given) == self.versions
-        )
+        if self.versions is None or len(given) != len(self.tensors):
+            return False
+        if all(map(is_, given, self.tensors)):  # the same objects: a few operations each
+            same = all(map(eq, map(Tensor.data_ptr, given), self.places))
+        else:
+            same = all(map(_same_memory, given, self.memory))
+        return same and _versions(given) == self.versions
 
 
 def _versions(tensors: tuple[Tensor, ...]) -> tuple[int, ...] | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any
+from operator import is_
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -32,8 +33,14 @@ class StackedHeads:
     """[H, elements] eV, float64"""
     scale: Tensor
     """[H, 1] float64"""
+    heads: tuple[EnergyHead, ...]
+    """What was stacked"""
+    parts: tuple[tuple[Any, str, nn.Module], ...]
+    """Their layers, each with the table of modules that it stands in"""
+    owners: tuple[tuple[Any, str], ...]
+    """Where their tensors stand"""
     origins: Origins
-    """What was copied"""
+    """The numbers that were copied"""
     kernel: Kernel
     """Computes the numbers of the heads, if it can"""
     prepared: Any
@@ -84,8 +91,16 @@ class StackedHeads:
         return last[:, :, 0]
 
     def is_current(self, heads: Sequence[EnergyHead]) -> bool:
-        """Whether these are the heads that were stacked and none was written to since."""
-        return self.origins.are(_tensors(heads))
+        """Whether these heads were stacked, none was written to since, and all are still frozen."""
+        if len(heads) != len(self.heads) or not all(map(is_, heads, self.heads)):
+            return False
+        # in its table a tensor is found twenty times faster than as an attribute
+        if not all(table.get(name) is part for table, name, part in self.parts):
+            return False
+        tensors = [table.get(name) for table, name in self.owners]
+        if any(tensor is None or tensor.requires_grad for tensor in tensors):
+            return False
+        return self.origins.are(tensors) and all(dense_dtype(head) is None for head in heads)
 
 
 def can_stack(heads: Sequence[EnergyHead]) -> bool:
@@ -121,12 +136,29 @@ def stack(heads: Sequence[EnergyHead], kernel: Kernel) -> StackedHeads:
         torch.stack([linear.bias.detach()[None, :] for linear in layer]) for layer in layers
     )
     prepare = kernel.prepare_heads if weights[0].device.type == "cpu" else None
+    owners = [
+        (table, name)
+        for head in heads
+        for module in head.modules()
+        for table in (module._parameters, module._buffers)
+        for name, tensor in table.items()
+        if tensor is not None
+    ]
+    modules = [module for head in heads for module in head.modules()]
     return StackedHeads(
         weights=weights,
         biases=biases,
         references=torch.stack([head.references for head in heads]),
         scale=torch.stack([head.scale for head in heads])[:, None],
-        origins=Origins.of(_tensors(heads)),
+        heads=tuple(heads),
+        parts=tuple(
+            (module._modules, name, part)
+            for module in modules
+            for name, part in module._modules.items()
+            if part is not None
+        ),
+        owners=tuple(owners),
+        origins=Origins.of(cast(Tensor, table[name]) for table, name in owners),
         kernel=kernel,
         prepared=None if prepare is None else prepare(weights, biases),
     )

@@ -8,6 +8,8 @@ import pytest
 from atomfm_calc.kernels import cpu_memory
 from atomfm_calc.kernels.cpu_memory import LINE, Memory
 
+REAL = np.dtype(np.float64)
+
 
 @pytest.fixture(autouse=True)
 def nothing_kept() -> None:
@@ -17,8 +19,8 @@ def nothing_kept() -> None:
 def test_arrays_do_not_overlap_and_begin_at_lines() -> None:
     shapes = (3, 5), (1,), (7, 2, 2)
     real = np.dtype(np.float64)
-    memory = Memory(Memory.bytes_of(real, *shapes))
-    arrays = [memory.array(real, *shape) for shape in shapes]
+    memory = Memory(real, shapes)
+    arrays = memory.arrays
     for number, array in enumerate(arrays):
         array[...] = number
         assert array.ctypes.data % LINE == 0
@@ -28,24 +30,31 @@ def test_arrays_do_not_overlap_and_begin_at_lines() -> None:
 
 
 def test_what_is_left_is_taken_again() -> None:
-    first = Memory(1000)
-    place = first._piece.ctypes.data
+    first = Memory(REAL, [(100,)])
+    place = first.arrays[0].ctypes.data
     del first
-    assert Memory(1100)._piece.ctypes.data == place
+    assert Memory(REAL, [(110,)]).arrays[0].ctypes.data == place
+
+
+def test_other_arrays_can_be_made_of_it() -> None:
+    Memory(REAL, [(100,)])
+    memory = Memory(np.dtype(np.float32), [(3, 2), (5,)])
+    assert [array.shape for array in memory.arrays] == [(3, 2), (5,)]
+    assert {array.dtype for array in memory.arrays} == {np.dtype(np.float32)}
 
 
 def test_two_calculations_at_a_time_have_memory_of_their_own() -> None:
-    first, second = Memory(1000), Memory(1000)
-    assert first._piece.ctypes.data != second._piece.ctypes.data
+    first, second = Memory(REAL, [(100,)]), Memory(REAL, [(100,)])
+    assert not np.shares_memory(first.arrays[0], second.arrays[0])
 
 
 def test_large_pieces_go_back_to_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_memory, "LARGEST_KEPT", 500)
-    Memory(1000)
+    Memory(REAL, [(100,)])
     assert not cpu_memory._KEPT
 
 
 def test_only_some_pieces_are_kept() -> None:
-    many = [Memory(10) for _ in range(3 * cpu_memory.N_KEPT)]
+    many = [Memory(REAL, [(1,)]) for _ in range(3 * cpu_memory.N_KEPT)]
     del many
     assert len(cpu_memory._KEPT) == cpu_memory.N_KEPT
