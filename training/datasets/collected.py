@@ -16,8 +16,8 @@ GFN1_XTB = CollectionShards(
         title="Molecules and clusters of 86 elements, liquids, common crystals, GFN1-xTB",
         theory="GFN1-xTB, lowest spin; crystals at the Γ point of one fixed supercell each",
         code="tblite",
-        data="reference collection: hot, rattled, strained, pulled and colliding structures of listed "
-        "and randomly assembled molecules, complexes, clusters, liquids and crystals",
+        data="reference collection: hot, rattled, strained, pulled and colliding structures of "
+        "listed and randomly assembled molecules, complexes, clusters, liquids and crystals",
         source=_SOURCE,
         licence=_LICENCE,
         redistributable=True,
@@ -37,8 +37,8 @@ GFN2_XTB = CollectionShards(
         title="Molecules, ions and complexes of 86 elements, GFN2-xTB",
         theory="GFN2-xTB",
         code="tblite",
-        data="reference collection: hot, distorted and pulled molecules, ions, complexes and groups "
-        "of a few atoms; molecules listed and randomly assembled",
+        data="reference collection: hot, distorted and pulled molecules, ions, complexes and "
+        "groups of a few atoms; molecules listed and randomly assembled",
         source=_SOURCE,
         licence=_LICENCE,
         redistributable=True,
