@@ -23,6 +23,8 @@ from atomfm_calc.sample import Sample
 
 LARGEST = {"cpu": 20, "cuda": 1000}
 """Atoms of a structure, by device, beyond which a list of its own is faster (measured on a CPU)."""
+LARGEST_MOLECULE = {"cpu": 64, "cuda": 1000}
+"""The same of what is periodic in no direction, and has no images."""
 PAIRS_AT_ONCE = {"cpu": 2**20, "cuda": 2**26}
 """Pairs of atoms and images that are held in memory together, by device."""
 
@@ -46,11 +48,15 @@ def find_edges_of_many(
     Args:
         samples: positions inside of their cells or not; any mixture of pbc.
         cutoff: Å.
-        device: computes the lists of structures of up to `LARGEST` atoms.
+        device: computes the lists of structures of up to `LARGEST`, `LARGEST_MOLECULE` atoms.
     """
     device = torch.device(device)
-    largest = LARGEST[device.type]
-    small = [index for index, sample in enumerate(samples) if sample.n_atoms <= largest]
+    limits = {False: LARGEST[device.type], True: LARGEST_MOLECULE[device.type]}
+    small = [
+        index
+        for index, sample in enumerate(samples)
+        if sample.n_atoms <= limits[not sample.pbc.any()]
+    ]
     lists = dict(zip(small, _of_small([samples[i] for i in small], cutoff, device), strict=True))
     return [
         lists[index]
@@ -58,6 +64,37 @@ def find_edges_of_many(
         else find_edges(sample.positions, sample.cell, sample.pbc, cutoff)
         for index, sample in enumerate(samples)
     ]
+
+
+def shortest_distances(samples: Sequence[Sample], lists: Sequence[EdgeList]) -> NDArray[np.float64]:
+    """Distance of the two nearest atoms of each structure, images included.
+
+    Args:
+        samples: S structures.
+        lists: the edges of each.
+
+    Returns:
+        [S] Å; infinite if there are no edges.
+    """
+    nearest = np.full(len(samples), np.inf)
+    n_edges = np.array([len(edges.edge_shift) for edges in lists], dtype=np.int64)
+    listed = np.flatnonzero(n_edges)
+    if len(listed) == 0:
+        return nearest
+    n_atoms = np.array([sample.n_atoms for sample in samples])
+    structure = np.repeat(np.arange(len(samples)), n_edges)  # [E]
+    first = (np.cumsum(n_atoms) - n_atoms)[structure]
+    center, neighbor = np.concatenate([edges.edge_index for edges in lists], axis=1) + first
+    shift = np.concatenate([edges.edge_shift for edges in lists])
+    cells = np.stack([sample.cell for sample in samples])
+    positions = np.concatenate([sample.positions for sample in samples])
+    vectors = positions[neighbor] - positions[center]
+    beyond = shift.any(axis=1)
+    vectors[beyond] += np.einsum("ei,eij->ej", shift[beyond], cells[structure[beyond]])
+    squares = np.einsum("ei,ei->e", vectors, vectors)
+    starts = (np.cumsum(n_edges) - n_edges)[listed]
+    nearest[listed] = np.sqrt(np.minimum.reduceat(squares, starts))
+    return nearest
 
 
 def _of_small(samples: list[Sample], cutoff: float, device: torch.device) -> list[EdgeList]:
@@ -90,23 +127,19 @@ def _of_small(samples: list[Sample], cutoff: float, device: torch.device) -> lis
 
 def _groups(n_atoms: NDArray[np.int64], reach: NDArray[np.int64], limit: int) -> Iterator[Group]:
     """Structures of the same reach and of similar size, up to `limit` pairs of atoms and images."""
-    order = np.lexsort((n_atoms, *reach.T))
+    sizes, reaches = n_atoms.tolist(), [(one, two, three) for one, two, three in reach.tolist()]
+    images = np.prod(2 * reach + 1, axis=1).tolist()
     members: list[int] = []
-    for index in order.tolist():
-        images = int(np.prod(2 * reach[index] + 1))
+    for index in np.lexsort((n_atoms, *reach.T)).tolist():
         if members:
-            same = bool((reach[index] == reach[members[0]]).all())
-            n_pairs = (len(members) + 1) * int(n_atoms[index]) ** 2 * images
-            if not same or n_pairs > limit or n_atoms[index] > 1.5 * n_atoms[members[0]] + 2:
-                yield _group(members, n_atoms, reach)
+            first = members[0]
+            n_pairs = (len(members) + 1) * sizes[index] ** 2 * images[index]
+            same = reaches[index] == reaches[first] and sizes[index] <= 1.5 * sizes[first] + 2
+            if not same or n_pairs > limit:
+                yield Group(members, sizes[members[-1]], reaches[first])
                 members = []
         members.append(index)
-    yield _group(members, n_atoms, reach)
-
-
-def _group(members: list[int], n_atoms: NDArray[np.int64], reach: NDArray[np.int64]) -> Group:
-    first, second, third = reach[members[0]].tolist()
-    return Group(members, int(n_atoms[members].max()), (first, second, third))
+    yield Group(members, sizes[members[-1]], reaches[members[0]])
 
 
 def _look_at_all(
@@ -137,8 +170,10 @@ def _look_at_all(
     absent = torch.arange(most, device=device) >= n_atoms[:, None]  # [G, n]
     absent = (absent[:, :, None] | absent[:, None, :]).reshape(n_structures, most * most)
     lengths = (between * between).sum(dim=2).masked_fill(absent, torch.inf)
-    squares = torch.baddbmm(lengths[:, :, None], between, offsets.mT, alpha=2.0)
-    squares += (offsets * offsets).sum(dim=2)[:, None, :]  # |between + offset|², [G, n n, K]
+    squares = lengths[:, :, None]
+    if len(shifts) > 1:
+        squares = torch.baddbmm(squares, between, offsets.mT, alpha=2.0)
+        squares += (offsets * offsets).sum(dim=2)[:, None, :]  # |between + offset|², [G, n n, K]
     squares[:, :: most + 1, len(shifts) // 2] = torch.inf  # no atom is its own neighbor
     structure, pair, image = torch.nonzero(squares < cutoff * cutoff, as_tuple=True)
     center, neighbor = pair // most, pair % most

@@ -10,6 +10,13 @@ from ase import Atoms
 from ase.calculators.calculator import all_changes
 from ase.data import chemical_symbols
 
+from atomfm_calc.calculators.soundness import (
+    SHORTEST_DISTANCE,
+    Fault,
+    fault_of,
+    fault_of_positions,
+    suspects,
+)
 from atomfm_calc.convert import charge_of, multiplicity_of
 from atomfm_calc.errors import (
     ChargeError,
@@ -19,14 +26,8 @@ from atomfm_calc.errors import (
     UnsupportedElementError,
 )
 from atomfm_calc.graph import AtomicGraph, edge_vectors
-from atomfm_calc.neighbors import FARTHEST, must_overlap
 from atomfm_calc.registry.card import HeadInfo, ModelCard
 from atomfm_calc.registry.coverage import parity_fits, unseen_elements
-
-SHORTEST_DISTANCE = 0.3
-"""Å; less than half of the shortest bond there is (H2, 0.74 Å): an input error, not a collision."""
-SMALLEST_SINE = 1e-3
-"""Smallest volume of a periodic cell over the product of its edges."""
 
 
 def changed_properties(before: Atoms | None, now: Atoms) -> list[str]:
@@ -51,77 +52,37 @@ def check_structure(atoms: Atoms) -> None:
         StructureError: no atoms, an atomic number of 0, positions or cell that are not finite, or
             a periodic cell without volume or too small for its atoms.
     """
-    if len(atoms) == 0:
-        raise StructureError("the structure has no atoms; was the file read to the end?")
-    unknown = np.flatnonzero((atoms.numbers < 1) | (atoms.numbers >= len(chemical_symbols)))
-    if len(unknown):
-        raise StructureError(
-            f"atom {unknown[0]} has atomic number {atoms.numbers[unknown[0]]}, which is no element"
-        )
-    check_positions(atoms)
-    periodic = np.asarray(atoms.cell.array)[atoms.pbc]
-    if not np.isfinite(periodic).all():
-        raise StructureError(f"the cell is not finite: {periodic.tolist()} Å")
-    lengths = np.linalg.norm(periodic, axis=1)
-    volume = np.sqrt(max(float(np.linalg.det(periodic @ periodic.T)), 0.0))
-    if len(periodic) and not volume > SMALLEST_SINE * float(np.prod(lengths)):
-        raise StructureError(
-            f"pbc is {atoms.pbc.tolist()}, but the periodic lattice vectors {periodic.tolist()} Å "
-            "span no volume; set the cell, or pbc=False for a molecule"
-        )
-    if must_overlap(atoms.cell.array, atoms.pbc, len(atoms), SHORTEST_DISTANCE):
-        raise StructureError(
-            f"{len(atoms)} atoms in the periodic cell {periodic.tolist()} Å overlap with each "
-            f"other or with their own images: the least distance is {SHORTEST_DISTANCE} Å. Is the "
-            "cell too small?"
-        )
+    _raise(fault_of(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc))
 
 
 def check_positions(atoms: Atoms) -> None:
     """The part of `check_structure` that a step of dynamics can change; StructureError likewise."""
-    broken = np.flatnonzero(~(np.abs(atoms.positions) <= FARTHEST).all(axis=1))
-    if len(broken):
-        raise StructureError(
-            f"positions of {len(broken)} atoms are not finite, or beyond {FARTHEST:g} Å; the first "
-            f"is atom {broken[0]} at "
-            f"{atoms.positions[broken[0]].tolist()} Å. Did a previous step blow up?"
-        )
+    _raise(fault_of_positions(atoms.positions))
+
+
+def _raise(fault: Fault | None) -> None:
+    if fault is not None:
+        raise StructureError(fault.text)
 
 
 def check_structures(structures: Sequence[Atoms]) -> list[StructureError | None]:
     """What `check_structure` says of each; None: nothing. Faster, for it looks at all at once."""
     results: list[StructureError | None] = [None] * len(structures)
-    for place in _suspects(structures):
+    if not results:
+        return results
+    doubtful = suspects(
+        np.array([len(atoms) for atoms in structures]),
+        np.concatenate([atoms.numbers for atoms in structures]),
+        np.concatenate([atoms.positions for atoms in structures]),
+        np.stack([atoms.cell.array for atoms in structures]),
+        np.stack([atoms.pbc for atoms in structures]),
+    )
+    for place in doubtful:
         try:
             check_structure(structures[place])
         except StructureError as error:
             results[place] = error
     return results
-
-
-def _suspects(structures: Sequence[Atoms]) -> list[int]:
-    """Places of all structures that `check_structure` may refuse, of hardly any other."""
-    n_atoms = np.array([len(atoms) for atoms in structures])
-    if not n_atoms.all():
-        return list(range(len(structures)))
-    first = np.cumsum(n_atoms) - n_atoms
-    numbers = np.concatenate([atoms.numbers for atoms in structures])
-    positions = np.concatenate([atoms.positions for atoms in structures])
-    near = (np.abs(positions) <= FARTHEST).all(axis=1)
-    sound = (numbers >= 1) & (numbers < len(chemical_symbols)) & near
-    pbc = np.stack([atoms.pbc for atoms in structures])  # [S, 3]
-    rows = np.where(pbc[:, :, None], np.stack([atoms.cell.array for atoms in structures]), 0.0)
-    finite = np.isfinite(rows).all(axis=(1, 2))
-    rows[~finite] = 0.0
-    lengths = np.where(pbc, np.linalg.norm(rows, axis=2), 1.0)
-    gram = rows @ rows.transpose(0, 2, 1) + np.where(pbc, 0.0, 1.0)[:, None, :] * np.eye(3)
-    volumes = np.sqrt(np.maximum(np.linalg.det(gram), 0.0))
-    filled = volumes > 1.001 * SMALLEST_SINE * lengths.prod(axis=1)
-    gram[~filled] = np.eye(3)
-    heights = 1.0 / np.sqrt(np.diagonal(np.linalg.inv(gram), axis1=1, axis2=2))  # [S, 3]
-    crowded = pbc.all(axis=1) & (1.4 * volumes < n_atoms * SHORTEST_DISTANCE**3)  # root of 2
-    roomy = filled & ~crowded & (heights.min(axis=1) >= 1.001 * SHORTEST_DISTANCE)
-    return np.flatnonzero(~(np.logical_and.reduceat(sound, first) & finite & roomy)).tolist()
 
 
 def check_distances(graph: AtomicGraph) -> None:

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from atomfm_calc.calculators.captured_step import CapturedStep
 from atomfm_calc.calculators.checks import (
-    SHORTEST_DISTANCE,
     charge_state,
     check_distances,
     check_elements,
@@ -32,6 +31,7 @@ from atomfm_calc.calculators.memory import (
 )
 from atomfm_calc.calculators.mixture import Mixer
 from atomfm_calc.calculators.setup import MIXTURE, CalculatorSettings, resolve_head
+from atomfm_calc.calculators.soundness import SHORTEST_DISTANCE
 from atomfm_calc.calculators.uncertainty import EnergyUncertainty, Uncertainties
 from atomfm_calc.errors import (
     InsufficientMemoryError,

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from atomfm_calc.calculators.checks import SHORTEST_DISTANCE, check_distances
+from atomfm_calc.calculators.checks import check_distances
 from atomfm_calc.calculators.evaluator import Evaluator
+from atomfm_calc.calculators.soundness import SHORTEST_DISTANCE
 from atomfm_calc.errors import StructureError, UnsupportedElementError
 from atomfm_calc.graph import AtomicGraph
 from atomfm_calc.neighbors import EdgeList
-from atomfm_calc.neighbors_batch import find_edges_of_many
+from atomfm_calc.neighbors_batch import find_edges_of_many, shortest_distances
 from atomfm_calc.sample import Sample
 
 STRUCTURES_AT_ONCE = 256
@@ -56,7 +57,8 @@ def checked_graphs(
     lists = find_edges_of_many(samples, evaluator.model.cutoff, evaluator.device)
     graphs = _graphs(samples, lists, evaluator.dtype)
     results: list[AtomicGraph | StructureError] = list(graphs)
-    for place in _may_overlap(samples, lists):
+    shortest = shortest_distances(samples, lists)
+    for place in np.flatnonzero(shortest < 1.01 * SHORTEST_DISTANCE).tolist():  # before rounding
         try:
             check_distances(graphs[place])
         except StructureError as error:
@@ -115,22 +117,6 @@ def _graphs(
         multiplicity=tensor([sample.multiplicity for sample in samples], dtype).split(1),
     )
     return [AtomicGraph(*parts) for parts in zip(*fields, strict=True)]
-
-
-def _may_overlap(samples: Sequence[Sample], lists: Sequence[EdgeList]) -> list[int]:
-    """Places of the structures with two atoms that may be closer than they are allowed to."""
-    n_atoms = np.array([sample.n_atoms for sample in samples])
-    structure = np.repeat(np.arange(len(samples)), [len(edges.edge_shift) for edges in lists])
-    first = (np.cumsum(n_atoms) - n_atoms)[structure]  # [E]
-    center, neighbor = np.concatenate([edges.edge_index for edges in lists], axis=1) + first
-    shift = np.concatenate([edges.edge_shift for edges in lists])
-    cells = np.stack([sample.cell for sample in samples])
-    positions = np.concatenate([sample.positions for sample in samples])
-    vectors = positions[neighbor] - positions[center]
-    periodic = shift.any(axis=1)
-    vectors[periodic] += np.einsum("ei,eij->ej", shift[periodic], cells[structure[periodic]])
-    squares = np.einsum("ei,ei->e", vectors, vectors)
-    return np.unique(structure[squares < (1.01 * SHORTEST_DISTANCE) ** 2]).tolist()
 
 
 @dataclass(kw_only=True)

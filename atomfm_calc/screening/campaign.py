@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from atomfm_calc.calculators.checks import SHORTEST_DISTANCE
+from atomfm_calc.calculators.soundness import SHORTEST_DISTANCE
 from atomfm_calc.config import CONFIG
 from atomfm_calc.errors import ConfigError
 

@@ -1,31 +1,24 @@
 """From a block of structures to batches: checks, neighbor lists for many at once, slices as graphs.
 
-Small structures that are not periodic are listed all together, by all pairs of atoms within each:
-no call per structure, which would cost more than the model. The others go to `find_edges`.
+Checks and lists are those of `calculators`, on the flat arrays of a block.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from atomfm_calc.calculators.budget import BatchBudget
-from atomfm_calc.calculators.checks import SHORTEST_DISTANCE, SMALLEST_SINE
+from atomfm_calc.calculators.soundness import SHORTEST_DISTANCE, fault_of, suspects
 from atomfm_calc.graph import AtomicGraph
-from atomfm_calc.neighbors import FARTHEST, find_edges, must_overlap
+from atomfm_calc.neighbors import LONGEST_VECTOR, EdgeList
+from atomfm_calc.neighbors_batch import find_edges_of_many, shortest_distances
 from atomfm_calc.screening.structures import StructureBlock
-
-ALL_PAIRS_UP_TO = 64
-"""Atoms; beyond, looking at all pairs is slower than a cell list."""
-PAIRS_AT_ONCE = 1_000_000
-LARGEST = 1000.0
-"""Å, of lattice vectors and molecules; for some larger ones vesin 0.6 divides by zero, which ends
-the process."""
 
 
 class Edges(NamedTuple):
@@ -117,68 +110,51 @@ def list_block(block: StructureBlock, cutoff: float, shortest_distance: float) -
         shortest_distance: Å; structures with closer atoms are rejected.
     """
     block = check_block(block, shortest_distance)
-    edges = find_block_edges(block, cutoff)
-    n_edges = np.bincount(block.structure_of_atom[edges.center], minlength=len(block))
-    listed = ListedBlock(block=block, edges=edges, n_edges=n_edges)
-    nearest = shortest_distances(listed)
+    samples = block.samples()
+    lists = find_edges_of_many(samples, cutoff)
+    nearest = shortest_distances(samples, lists)
     bad = nearest < shortest_distance
     details = [
         f"two atoms are {distance:.3f} Å apart, the least is {shortest_distance} Å"
         for distance in nearest[bad]
     ]
+    kept = _joined(block, lists).select(~bad)
     lost = block.reject(bad, "overlap", details)
-    kept = listed.select(~bad)
     return ListedBlock(block=lost, edges=kept.edges, n_edges=kept.n_edges)
 
 
+def _joined(block: StructureBlock, lists: Sequence[EdgeList]) -> ListedBlock:
+    """A block with the lists of its structures, which count their own atoms only."""
+    n_edges = np.array([len(edges.edge_shift) for edges in lists], dtype=np.int64)
+    pairs = np.concatenate([np.zeros((2, 0), np.int64), *(one.edge_index for one in lists)], axis=1)
+    center, neighbor = pairs + np.repeat(block.first_atom[:-1], n_edges)
+    shift = np.concatenate([np.zeros((0, 3)), *(one.edge_shift for one in lists)])
+    return ListedBlock(block=block, edges=Edges(center, neighbor, shift), n_edges=n_edges)
+
+
 def check_block(block: StructureBlock, shortest_distance: float) -> StructureBlock:
-    """Reject structures that have no energy, in the order of `CalculatorSettings`' checks.
+    """Reject structures that have no energy, and those that are too large for neighbor lists.
 
     Args:
         block: as a source gave it.
         shortest_distance: Å; also of an atom and its own image.
     """
-    block = block.reject(
-        block.n_atoms == 0, "no-atoms", ["0 atoms"] * int((block.n_atoms == 0).sum())
-    )
-    known = (block.atomic_numbers >= 1) & (block.atomic_numbers < len(chemical_symbols))
-    bad = _any_atom(block, ~known)
-    wrong = _first_of_each(block, ~known)
-    block = block.reject(
-        bad,
-        "unknown-element",
-        [f"atomic number {number}" for number in block.atomic_numbers[wrong]],
-    )
-    with np.errstate(invalid="ignore"):
-        strange = np.logical_not((np.abs(block.positions) <= FARTHEST).all(axis=1))
-    details = [
-        f"an atom is at {place.tolist()} Å"
-        for place in block.positions[_first_of_each(block, strange)]
-    ]
-    block = block.reject(_any_atom(block, strange), "not-finite", details)
-    rows = np.where(block.pbc[:, :, None], block.cell, 0.0)
-    lost = np.logical_not(np.isfinite(rows).all(axis=(1, 2)))
-    block = block.reject(
-        lost, "not-finite", [f"the cell is {cell.tolist()} Å" for cell in block.cell[lost]]
-    )
-    flat = flat_cells(block.cell, block.pbc)
-    block = block.reject(
-        flat, "flat-cell", [f"the cell is {cell.tolist()} Å" for cell in block.cell[flat]]
-    )
-    large = sizes(block) > LARGEST
-    details = [
-        f"it is {size:.4g} Å long, {LARGEST:.0f} are allowed" for size in sizes(block)[large]
-    ]
-    block = block.reject(large, "too-large", details)
     least = max(shortest_distance, SHORTEST_DISTANCE)
-    rows_of = zip(block.cell, block.pbc, block.n_atoms.tolist(), strict=True)
-    dense = np.array([must_overlap(*row, least) for row in rows_of], dtype=bool)
+    arrays = (block.atomic_numbers, block.positions, block.cell, block.pbc)
+    faults = {}
+    for row in suspects(block.n_atoms, *arrays, least):
+        atoms = slice(*block.first_atom[row : row + 2])
+        structure = (block.atomic_numbers[atoms], block.positions[atoms])
+        fault = fault_of(*structure, block.cell[row], block.pbc[row], least)
+        if fault is not None:
+            faults[row] = fault
+    block = block.reject_rows(faults)
+    lengths = sizes(block)
+    large = lengths > LONGEST_VECTOR
     details = [
-        f"{n_atoms} atoms in the cell {cell.tolist()} Å are closer than {least} Å to each other or "
-        "to their images"
-        for n_atoms, cell in zip(block.n_atoms[dense], block.cell[dense], strict=True)
+        f"it is {size:.4g} Å long, {LONGEST_VECTOR:.0f} are allowed" for size in lengths[large]
     ]
-    return block.reject(dense, "overlap", details)
+    return block.reject(large, "too-large", details)
 
 
 def sizes(block: StructureBlock) -> NDArray[np.float64]:
@@ -190,85 +166,3 @@ def sizes(block: StructureBlock) -> NDArray[np.float64]:
     highest = np.maximum.reduceat(block.positions, starts)
     extent = (highest - np.minimum.reduceat(block.positions, starts)).max(axis=1)
     return np.maximum(lattice, np.where(block.pbc.all(axis=1), 0.0, extent))
-
-
-def flat_cells(cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Whether periodic lattice vectors span no volume: [S], for cells [S, 3, 3] and pbc [S, 3]."""
-    rows = np.where(pbc[:, :, None], cell, 0.0)
-    gram = rows @ rows.transpose(0, 2, 1)
-    gram = np.where((pbc[:, :, None] & pbc[:, None, :]), gram, np.eye(3))
-    volume = np.sqrt(np.maximum(np.linalg.det(gram), 0.0))
-    lengths = np.where(pbc, np.linalg.norm(rows, axis=2), 1.0).prod(axis=1)
-    flat: NDArray[np.bool_] = pbc.any(axis=1) & ~(volume > SMALLEST_SINE * lengths)
-    return flat
-
-
-def find_block_edges(block: StructureBlock, cutoff: float) -> Edges:
-    """All edges of a block, sorted by center."""
-    simple = ~block.pbc.any(axis=1) & (block.n_atoms <= ALL_PAIRS_UP_TO)
-    parts = _all_pairs(block, np.flatnonzero(simple), cutoff)
-    first = block.first_atom
-    for row in np.flatnonzero(~simple):
-        atoms = slice(first[row], first[row + 1])
-        found = find_edges(block.positions[atoms], block.cell[row], block.pbc[row], cutoff)
-        center, neighbor = found.edge_index + first[row]
-        parts.append(Edges(center, neighbor, found.edge_shift))
-    center = np.concatenate([np.zeros(0, np.int64), *(part.center for part in parts)])
-    neighbor = np.concatenate([np.zeros(0, np.int64), *(part.neighbor for part in parts)])
-    shift = np.concatenate([np.zeros((0, 3)), *(part.shift for part in parts)])
-    if simple.all() or not simple.any():
-        return Edges(center, neighbor, shift)
-    order = np.argsort(center, kind="stable")
-    return Edges(center[order], neighbor[order], shift[order])
-
-
-def _all_pairs(block: StructureBlock, rows: NDArray[np.int64], cutoff: float) -> list[Edges]:
-    """Edges of some structures, as many at a time as memory allows."""
-    parts, first = [], block.first_atom
-    n_pairs = np.cumsum(block.n_atoms[rows] ** 2)
-    for chunk in np.split(
-        rows,
-        np.searchsorted(
-            n_pairs, np.arange(PAIRS_AT_ONCE, n_pairs[-1] if len(rows) else 0, PAIRS_AT_ONCE)
-        ),
-    ):
-        sizes = block.n_atoms[chunk]
-        structure = np.repeat(np.arange(len(chunk)), sizes)
-        place = np.arange(len(structure)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        atom = first[chunk][structure] + place  # [n] rows of the block
-        run = sizes[structure]  # [n] each atom meets all of its structure
-        center = np.repeat(atom, run)
-        start = np.repeat(np.cumsum(run) - run, run)
-        neighbor = np.repeat(first[chunk][structure], run) + np.arange(len(center)) - start
-        vector = block.positions[neighbor] - block.positions[center]
-        near = (np.einsum("pi,pi->p", vector, vector) < cutoff**2) & (center != neighbor)
-        parts.append(Edges(center[near], neighbor[near], np.zeros((int(near.sum()), 3))))
-    return parts
-
-
-def shortest_distances(listed: ListedBlock) -> NDArray[np.float64]:
-    """Distance of the two nearest atoms of each structure [S] in Å; infinite if none are listed."""
-    block, edges = listed.block, listed.edges
-    vectors = block.positions[edges.neighbor] - block.positions[edges.center]
-    owner = block.structure_of_atom[edges.center]
-    if block.pbc.any():
-        vectors = vectors + np.einsum("ei,eij->ej", edges.shift, block.cell[owner])
-    nearest = np.full(len(block), np.inf)
-    has_edges = listed.n_edges > 0
-    if has_edges.any():
-        starts = (np.cumsum(listed.n_edges) - listed.n_edges)[has_edges]
-        squares = np.einsum("ei,ei->e", vectors, vectors)
-        nearest[has_edges] = np.sqrt(np.minimum.reduceat(squares, starts))
-    return nearest
-
-
-def _any_atom(block: StructureBlock, marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Structures [S] that have a marked atom [N]."""
-    return np.bincount(block.structure_of_atom[marked], minlength=len(block)) > 0
-
-
-def _first_of_each(block: StructureBlock, marked: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The first marked atom of every structure that has one."""
-    rows = np.flatnonzero(marked)
-    _, first = np.unique(block.structure_of_atom[rows], return_index=True)
-    return rows[first]

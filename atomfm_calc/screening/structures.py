@@ -6,16 +6,19 @@ checked, listed, batched and written as arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from atomfm_calc.calculators.soundness import Fault
 from atomfm_calc.convert import charge_of, multiplicity_of
 from atomfm_calc.errors import DataError
+from atomfm_calc.sample import Sample
 
 REASONS: dict[str, str] = {
     "unreadable": "the record is no structure of its file format",
@@ -115,15 +118,41 @@ class StructureBlock:
             reason: key of `REASONS`.
             details: one text for each of them.
         """
-        if not bad.any():
+        rows = np.flatnonzero(bad).tolist()
+        faults = (Fault(reason, detail) for detail in details)
+        return self.reject_rows(dict(zip(rows, faults, strict=True)))
+
+    def reject_rows(self, faults: Mapping[int, Fault]) -> StructureBlock:
+        """Quarantine structures by row, each for a reason of its own, a key of `REASONS`."""
+        if not faults:
             return self
         out = [
             Rejection(
-                index=int(self.index[row]), name=self.names[row], reason=reason, detail=detail
+                index=int(self.index[row]),
+                name=self.names[row],
+                reason=fault.reason,
+                detail=fault.text,
             )
-            for row, detail in zip(np.flatnonzero(bad), details, strict=True)
+            for row, fault in faults.items()
         ]
-        return replace(self.select(~bad), rejected=(*self.rejected, *out))
+        kept = np.ones(len(self), dtype=bool)
+        kept[list(faults)] = False
+        return replace(self.select(kept), rejected=(*self.rejected, *out))
+
+    def samples(self) -> list[Sample]:
+        """The structures one by one; their arrays are parts of those of the block."""
+        ends = self.first_atom.tolist()
+        return [
+            Sample(
+                atomic_numbers=self.atomic_numbers[start:end],
+                positions=self.positions[start:end],
+                cell=self.cell[row],
+                pbc=self.pbc[row],
+                charge=int(self.charge[row]),
+                multiplicity=int(self.multiplicity[row]),
+            )
+            for row, (start, end) in enumerate(pairwise(ends))
+        ]
 
     def atoms(self, row: int) -> Atoms:
         """One structure as ASE knows it, with charge and multiplicity in `info`."""

@@ -10,7 +10,9 @@ from ase.build import bulk, molecule
 from numpy.testing import assert_allclose
 
 from atomfm_calc.calculators.budget import BatchBudget
+from atomfm_calc.calculators.checks import check_structure
 from atomfm_calc.convert import atoms_from_sample
+from atomfm_calc.errors import StructureError
 from atomfm_calc.graph import edge_vectors, split
 from atomfm_calc.neighbors import graph_from_sample
 from atomfm_calc.screening.graphs import list_block
@@ -73,6 +75,14 @@ def test_a_broken_structure_is_rejected_for_its_reason(reason: str) -> None:
     (rejection,) = listed.block.rejected
     assert (rejection.index, rejection.name, rejection.reason) == (1, "made#1", reason)
     assert len(listed.n_edges) == 2
+
+
+@pytest.mark.parametrize("reason", ["no-atoms", "unknown-element", "not-finite", "flat-cell"])
+def test_a_calculator_refuses_it_in_the_same_words(reason: str) -> None:
+    (rejection,) = list_block(_block(BROKEN[reason]), CUTOFF, 0.3).block.rejected
+    with pytest.raises(StructureError) as refusal:
+        check_structure(BROKEN[reason])
+    assert rejection.detail == str(refusal.value)
 
 
 @pytest.mark.parametrize("far", [np.inf, 1e9])
