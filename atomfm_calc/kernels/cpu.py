@@ -80,7 +80,7 @@ def _tabulated_messages(
 ) -> tuple[Tensor, Tensor]:
     results = _room_for_sums(states)
     arrays = (*_tabulated_inputs(table, states, vectors, *others), *as_arrays(*results))
-    over_edges(loops.tabulated_messages, *sides.by_center, *arrays)
+    over_edges(loops.add_tabulated, *sides.by_center, *arrays)
     return results
 
 
@@ -93,7 +93,7 @@ def _tabulated_gradient(
     of_distances = torch.zeros(distances.shape, dtype=states.dtype)
     of_directions = torch.zeros(directions.shape, dtype=states.dtype)
     over_edges(
-        loops.tabulated_gradient,
+        loops.add_tabulated_gradient,
         *sides.by_neighbor,
         *_tabulated_inputs(table, states, vectors, distances, directions),
         *as_arrays(*gradients),
@@ -143,7 +143,14 @@ def _tabulated_inputs(
 ) -> tuple[Any, ...]:
     S, V = _states_and_vectors(states, vectors)
     T, d, U = as_arrays(table.rows, distances, directions)
-    return S, V, T, table.grid, d, U
+    return S, V, T, *places_in_table(d, table.grid), U
+
+
+def places_in_table(d: Array, grid: tuple[float, float, float, int]) -> tuple[Array, Array]:
+    """`loops.places_in_table` in new arrays."""
+    k, C = np.empty(len(d), np.int64), np.empty((len(d), 12), d.dtype)
+    loops.places_in_table(d, grid, k, C)
+    return k, C
 
 
 _PROGRAMS = fused.Programs(

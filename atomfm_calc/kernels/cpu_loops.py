@@ -3,10 +3,10 @@
 Every loop runs over one side of the edges, the center or the neighbor, and writes to that atom and
 to its own edges only: no two threads write to the same place, and no sum depends on their number.
 
-S, V, W, U: states [N, 3, F], vectors [N, 3, F], filters [E, 3, F], directions [E, 3] of
-`reference`; d distances [E]; T the rows of a `FilterTable`; gs, gv the gradients that come in. The
-parts of S, W and T belong to the scalars, to vectors along the directions, and to vectors of the
-neighbors. L is the scalar whose gradient is taken.
+T: rows of a `FilterTable`; k [E], C [E, 12]: from `places_in_table`. S, V, W, U: states [N, 3, F],
+vectors [N, 3, F], filters [E, 3, F], directions [E, 3] of `reference`; d distances [E]; gs, gv the
+gradients that come in. The parts of S, W and T belong to the scalars, to vectors along the
+directions, and to vectors of the neighbors. L is the scalar whose gradient is taken.
 
 A loop over channels names its rows first and touches few arrays: LLVM compares all addresses that
 are written with all others before it uses vector registers, and gives up beyond 128 comparisons.
@@ -21,6 +21,8 @@ from typing import Any
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from atomfm_calc.kernels import cpu_lanes as lanes
 
 Array = NDArray[Any]
 Numbers = tuple[Any, ...]
@@ -106,146 +108,72 @@ def _hermite_slopes(t: float, per_step: float, real: Any) -> Numbers:
 
 
 @COMPILE
-def _combine(c: Numbers, rows: Array, result: Array) -> None:
-    c0, c1, c2, c3, c4, c5 = c
-    r0, r1, r2, r3, r4, r5 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
-    for f in range(len(result)):
-        result[f] = (
-            c0 * r0[f] + c1 * r1[f] + c2 * r2[f] + c3 * r3[f] + c4 * r4[f] + c5 * r5[f]
-        )  # fmt: skip
+def places_in_table(d: Array, grid: Numbers, k: Array, C: Array) -> None:
+    """First row of the table for each distance, -1 beyond the cutoff, and what its rows count.
 
-
-@COMPILE
-def _combine_both(c: Numbers, b: Numbers, rows: Array, result: Array, slope: Array) -> None:
-    c0, c1, c2, c3, c4, c5 = c
-    b0, b1, b2, b3, b4, b5 = b
-    r0, r1, r2, r3, r4, r5 = rows[0], rows[1], rows[2], rows[3], rows[4], rows[5]
-    for f in range(len(result)):
-        result[f] = (
-            c0 * r0[f] + c1 * r1[f] + c2 * r2[f] + c3 * r3[f] + c4 * r4[f] + c5 * r5[f]
-        )  # fmt: skip
-        slope[f] = (
-            b0 * r0[f] + b1 * r1[f] + b2 * r2[f] + b3 * r3[f] + b4 * r4[f] + b5 * r5[f]
-        )  # fmt: skip
+    Args:
+        d: [E] Å.
+        grid: of the table.
+        k: [E], is written to.
+        C: [E, 12], is written to: factors of six rows for the filters, then for their slopes.
+    """
+    real = C.dtype.type
+    for e in range(len(d)):
+        interval, t = _interval(d[e], grid)
+        k[e] = 3 * interval if interval >= 0 else -1
+        if interval >= 0:
+            C[e, 0], C[e, 1], C[e, 2], C[e, 3], C[e, 4], C[e, 5] = _hermite(t, real)
+            C[e, 6], C[e, 7], C[e, 8], C[e, 9], C[e, 10], C[e, 11] = _hermite_slopes(
+                t, grid[1], real
+            )
 
 
 @COMPILE
 def add_tabulated(
     first: int, last: int, start: Array, neighbor: Array,
-    S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, s: Array, v: Array,
-    filters: Array,
-) -> None:  # fmt: skip
-    """`tabulated_messages`, with room for the filters of an edge [3, F], zeros."""
-    F, real, has_vectors = s.shape[1], T.dtype.type, V.shape[2] > 0
-    n_columns = 3 * F if has_vectors else 2 * F
-    row, W0, W1, W2 = filters.reshape(3 * F)[:n_columns], filters[0], filters[1], filters[2]
-    for i in range(first, last):
-        si, vx, vy, vz = s[i], v[i, 0], v[i, 1], v[i, 2]
-        for e in range(start[i], start[i + 1]):
-            k, t = _interval(d[e], grid)
-            if k < 0:
-                continue
-            _combine(_hermite(t, real), T[3 * k : 3 * k + 6], row)
-            j, x, y, z = neighbor[e], U[e, 0], U[e, 1], U[e, 2]
-            S0, S1, S2 = S[j, 0], S[j, 1], S[j, 2]
-            if has_vectors:
-                Vx, Vy, Vz = V[j, 0], V[j, 1], V[j, 2]
-                for f in range(F):
-                    si[f] += S0[f] * W0[f]
-                    along, turn = S1[f] * W1[f], S2[f] * W2[f]
-                    vx[f] += along * x + turn * Vx[f]
-                    vy[f] += along * y + turn * Vy[f]
-                    vz[f] += along * z + turn * Vz[f]
-            else:
-                for f in range(F):
-                    si[f] += S0[f] * W0[f]
-                    along = S1[f] * W1[f]
-                    vx[f] += along * x
-                    vy[f] += along * y
-                    vz[f] += along * z
-
-
-@COMPILE_WITH_ROOM
-def tabulated_messages(
-    first: int, last: int, start: Array, neighbor: Array,
-    S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, s: Array, v: Array,
+    S: Array, V: Array, T: Array, k: Array, C: Array, U: Array, s: Array, v: Array,
 ) -> None:  # fmt: skip
     """Messages with filters from a table; V without channels counts as zeros."""
-    room = np.zeros((3, s.shape[1]), T.dtype)
-    add_tabulated(first, last, start, neighbor, S, V, T, grid, d, U, s, v, room)
-
-
-@COMPILE
-def add_tabulated_gradient(
-    first: int, last: int, start: Array, order: Array, center: Array,
-    S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, gs: Array, gv: Array,
-    dS: Array, dV: Array, dd: Array, dU: Array, filters: Array, slopes: Array,
-) -> None:  # fmt: skip
-    """`tabulated_gradient`, with room for filters and slopes of an edge [3, F] each, zeros."""
-    F, real, has_vectors = gs.shape[1], T.dtype.type, V.shape[2] > 0
-    n_columns = 3 * F if has_vectors else 2 * F
-    row, row_of_slopes = filters.reshape(3 * F)[:n_columns], slopes.reshape(3 * F)[:n_columns]
-    W0, W1, W2 = filters[0], filters[1], filters[2]
-    Z0, Z1, Z2 = slopes[0], slopes[1], slopes[2]
-    for j in range(first, last):
-        S0, S1, S2 = S[j, 0], S[j, 1], S[j, 2]
-        D0, D1, D2 = dS[j, 0], dS[j, 1], dS[j, 2]
-        for position in range(start[j], start[j + 1]):
-            e = order[position]
-            k, t = _interval(d[e], grid)
-            if k >= 0:
-                ux = uy = uz = slope = real(0)
-                rows = T[3 * k : 3 * k + 6]
-                _combine_both(
-                    _hermite(t, real), _hermite_slopes(t, grid[1], real), rows, row, row_of_slopes
-                )
-                i, x, y, z = center[e], U[e, 0], U[e, 1], U[e, 2]
-                g, gx, gy, gz = gs[i], gv[i, 0], gv[i, 1], gv[i, 2]
-                if has_vectors:
-                    Vx, Vy, Vz = V[j, 0], V[j, 1], V[j, 2]
-                    dx, dy, dz = dV[j, 0], dV[j, 1], dV[j, 2]
-                    for f in range(F):
-                        p1 = x * gx[f] + y * gy[f] + z * gz[f]
-                        p2 = Vx[f] * gx[f] + Vy[f] * gy[f] + Vz[f] * gz[f]
-                        D0[f] += W0[f] * g[f]
-                        D1[f] += W1[f] * p1
-                        D2[f] += W2[f] * p2
-                        along, turn = S1[f] * W1[f], S2[f] * W2[f]
-                        dx[f] += turn * gx[f]
-                        dy[f] += turn * gy[f]
-                        dz[f] += turn * gz[f]
-                        ux += along * gx[f]
-                        uy += along * gy[f]
-                        uz += along * gz[f]
-                        slope += S0[f] * Z0[f] * g[f] + S1[f] * Z1[f] * p1 + S2[f] * Z2[f] * p2
-                else:
-                    for f in range(F):
-                        p1 = x * gx[f] + y * gy[f] + z * gz[f]
-                        D0[f] += W0[f] * g[f]
-                        D1[f] += W1[f] * p1
-                        along = S1[f] * W1[f]
-                        ux += along * gx[f]
-                        uy += along * gy[f]
-                        uz += along * gz[f]
-                        slope += S0[f] * Z0[f] * g[f] + S1[f] * Z1[f] * p1
-                dd[e] += slope
-                dU[e, 0] += ux
-                dU[e, 1] += uy
-                dU[e, 2] += uz
+    has_vectors = V.shape[2] > 0
+    for i in range(first, last):
+        for e in range(start[i], start[i + 1]):
+            if k[e] < 0:
+                continue
+            j, u = neighbor[e], (U[e, 0], U[e, 1], U[e, 2])
+            c = (C[e, 0], C[e, 1], C[e, 2], C[e, 3], C[e, 4], C[e, 5])
+            if has_vectors:
+                lanes.add_message(T, k[e], c, S, V, j, u, s, v, i)
+            else:
+                lanes.add_first_message(T, k[e], c, S, V, j, u, s, v, i)
 
 
 @COMPILE_WITH_ROOM
-def tabulated_gradient(
+def add_tabulated_gradient(
     first: int, last: int, start: Array, order: Array, center: Array,
-    S: Array, V: Array, T: Array, grid: Numbers, d: Array, U: Array, gs: Array, gv: Array,
+    S: Array, V: Array, T: Array, k: Array, C: Array, U: Array, gs: Array, gv: Array,
     dS: Array, dV: Array, dd: Array, dU: Array,
 ) -> None:  # fmt: skip
-    """DS, dV, dd, dU: gradients of L = <gs, s> + <gv, v> of `tabulated_messages` are added."""
-    room = np.zeros((2, 3, gs.shape[1]), T.dtype)
-    add_tabulated_gradient(
-        first, last, start, order, center, S, V, T, grid, d, U, gs, gv, dS, dV, dd, dU,
-        room[0], room[1],
-    )  # fmt: skip
+    """DS, dV, dd, dU: gradients of L = <gs, s> + <gv, v> of `add_tabulated` are added."""
+    has_vectors = V.shape[2] > 0
+    n_columns = (3 if has_vectors else 2) * gs.shape[1]
+    W, Z = np.empty((1, n_columns), T.dtype), np.empty((1, n_columns), T.dtype)
+    for j in range(first, last):
+        for position in range(start[j], start[j + 1]):
+            e = order[position]
+            if k[e] < 0:
+                continue
+            i, u = center[e], (U[e, 0], U[e, 1], U[e, 2])
+            c = (C[e, 0], C[e, 1], C[e, 2], C[e, 3], C[e, 4], C[e, 5])
+            b = (C[e, 6], C[e, 7], C[e, 8], C[e, 9], C[e, 10], C[e, 11])
+            lanes.put_filters(T, k[e], c, b, n_columns, W, Z)
+            if has_vectors:
+                slope, x, y, z = lanes.add_gradient(W, Z, S, V, j, u, gs, gv, i, dS, dV)
+            else:
+                slope, x, y, z = lanes.add_first_gradient(W, Z, S, V, j, u, gs, gv, i, dS, dV)
+            dd[e] += slope
+            dU[e, 0] += x
+            dU[e, 1] += y
+            dU[e, 2] += z
 
 
 @COMPILE

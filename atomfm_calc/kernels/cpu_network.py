@@ -19,7 +19,7 @@ from torch import Tensor
 
 from atomfm_calc.kernels import Layers, LayerWeights
 from atomfm_calc.kernels import cpu_network_loops as loops
-from atomfm_calc.kernels.cpu import Sides
+from atomfm_calc.kernels.cpu import Sides, places_in_table
 from atomfm_calc.kernels.cpu_memory import Memory
 from atomfm_calc.kernels.cpu_products import packed
 from atomfm_calc.kernels.cpu_threads import over_layer
@@ -41,8 +41,10 @@ class Prepared(NamedTuple):
     """[F, F], [3F, F]"""
     update_back: tuple[Array, ...]
     """[2F, F], [F, 2F], [3F, F]"""
-    table: tuple[Array, tuple[float, float, float, int]]
-    """Rows and grid of the filters"""
+    table: Array
+    """Rows of the filters"""
+    grid: tuple[float, float, float, int]
+    """Of the table, the same for all layers"""
 
 
 class _Room(NamedTuple):
@@ -96,7 +98,8 @@ def prepare(layers: Sequence[LayerWeights]) -> list[Prepared]:
             ),
             states_back=(_matrix(w.state_hidden), _matrix(w.states)),
             update_back=(_matrix(w.mix), _matrix(w.hidden), _matrix(w.gates)),
-            table=(_plain(w.table.rows), w.table.grid),
+            table=_plain(w.table.rows),
+            grid=w.table.grid,
         )
         for w in layers
     ]
@@ -131,10 +134,11 @@ class _Network(torch.autograd.Function):
         features = embedding.detach().contiguous().numpy()
         keep = ctx.needs_input_grad[1]
         memory, rooms = _rooms(features, len(weights), keep=keep)
-        s, v, traces = _forward(features, weights, sides, (distances, directions), rooms)
+        edges = (*places_in_table(distances, weights[0].grid), directions)
+        s, v, traces = _forward(features, weights, sides, edges, rooms)
         ctx.weights, ctx.sides, ctx.layers = weights, sides, layers
         if keep:
-            ctx.edges, ctx.traces, ctx.memory = (distances, directions), traces, memory
+            ctx.distances, ctx.edges, ctx.traces, ctx.memory = distances, edges, traces, memory
         return torch.from_numpy(s), torch.from_numpy(v)
 
     @staticmethod
@@ -171,7 +175,7 @@ def _forward(
     embedding: Array,
     weights: Sequence[Prepared],
     sides: Sides,
-    edges: tuple[Array, Array],
+    edges: tuple[Array, ...],
     rooms: Sequence[_Room],
 ) -> tuple[Array, Array, list[_Trace]]:
     """Scalars, vectors and, if there is a room for each layer, what the gradient needs to know."""
@@ -201,7 +205,7 @@ def _forward(
 
 def _backward(ctx: Any, *given: Tensor | None) -> Array:
     """Gradient by the edge vectors [E, 3], for those by scalars and vectors."""
-    weights, traces, (distances, directions) = ctx.weights, ctx.traces, ctx.edges
+    weights, traces, distances, directions = ctx.weights, ctx.traces, ctx.distances, ctx.edges[-1]
     room, bits = traces[0].room, _bits(distances)
     kinds = (room.s, room.v, room.s, room.v, room.S)
     memory = Memory(distances.dtype, [kind.shape for kind in kinds])
@@ -221,7 +225,7 @@ def _backward(ctx: Any, *given: Tensor | None) -> Array:
         over_layer(
             loops.layer_gradient,
             start,
-            *(order, center, distances, directions, w.table),
+            *(order, center, *ctx.edges, w.table),
             *(room.state_hidden, room.S, V, w.states_back, gs, gv),
             *(dS, of_distances, of_directions, new_gs, new_gv if index else V),
             *(weights[previous].update_back, traces[previous].room.update, bits),

@@ -174,17 +174,15 @@ def states(
 
 @COMPILE_WITH_ROOM
 def layer(
-    first: int, last: int, start: Array, neighbor: Array, d: Array, U: Array,
-    table: Numbers, before: Array, S: Array, V: Array, weights: Numbers,
+    first: int, last: int, start: Array, neighbor: Array, k: Array, C: Array, U: Array,
+    T: Array, before: Array, S: Array, V: Array, weights: Numbers,
     s: Array, v: Array, trace: Numbers,
     next_weights: Numbers, next_hidden: Array, next_S: Array, bits: Array,
 ) -> None:  # fmt: skip
     """Messages, update, and what atoms tell their neighbors next (nothing if there is no room)."""
-    T, grid = table
     active = np.empty((BLOCK, s.shape[1]), s.dtype)
     scale = np.empty(s.shape[1], s.dtype)
     room = (scale, scale.view(bits.dtype))
-    filters = np.zeros((3, s.shape[1]), s.dtype)
     v_rows = v.reshape(len(v), 3 * s.shape[1])
     for begin in range(first, last, BLOCK):
         end = min(begin + BLOCK, last)
@@ -193,7 +191,7 @@ def layer(
             copy_rows(begin, end, V.reshape(v_rows.shape), v_rows)
         else:
             clear_rows(begin, end, v_rows)
-        add_tabulated(begin, end, start, neighbor, S, V, T, grid, d, U, s, v, filters)
+        add_tabulated(begin, end, start, neighbor, S, V, T, k, C, U, s, v)
         _update(begin, end, s, v, weights, trace, active, room)
         if len(next_S) > 0:
             _states(begin, end, s, next_weights, next_hidden, next_S, active, room)
@@ -234,8 +232,8 @@ def last_gradient(
 
 @COMPILE_WITH_ROOM
 def layer_gradient(
-    first: int, last: int, start: Array, order: Array, center: Array, d: Array, U: Array,
-    table: Numbers, hidden: Array, S: Array, V: Array, weights: Numbers, gs: Array, gv: Array,
+    first: int, last: int, start: Array, order: Array, center: Array, k: Array, C: Array, U: Array,
+    T: Array, hidden: Array, S: Array, V: Array, weights: Numbers, gs: Array, gv: Array,
     dS: Array, dd: Array, dU: Array, new_gs: Array, new_gv: Array,
     previous_weights: Numbers, previous_trace: Numbers, bits: Array,
 ) -> None:  # fmt: skip
@@ -244,12 +242,10 @@ def layer_gradient(
     Those of the first layer were made of numbers that depend on no position: with V without
     channels only dd and dU are computed.
     """
-    T, grid = table
     hidden_weight, weight = weights
     n_features = gs.shape[1]
     block, room = _room_for_gradients(gs, bits)
     _, dactive, _, _, slope = block
-    filters, slopes = np.zeros((3, n_features), gs.dtype), np.zeros((3, n_features), gs.dtype)
     dS_rows = dS.reshape(len(dS), 3 * n_features)
     for begin in range(first, last, BLOCK):
         end = min(begin + BLOCK, last)
@@ -257,8 +253,7 @@ def layer_gradient(
         if V.shape[2] > 0:
             copy_rows(begin, end, gv.reshape(dS_rows.shape), new_gv.reshape(dS_rows.shape))
         add_tabulated_gradient(
-            begin, end, start, order, center, S, V, T, grid, d, U, gs, gv, dS, new_gv, dd, dU,
-            filters, slopes,
+            begin, end, start, order, center, S, V, T, k, C, U, gs, gv, dS, new_gv, dd, dU,
         )  # fmt: skip
         if V.shape[2] == 0:
             continue

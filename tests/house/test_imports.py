@@ -55,8 +55,11 @@ PACKAGE_RULES: dict[str, tuple[str, ...]] = {
 
 DOORS: dict[str, tuple[str, ...]] = {
     "vesin": ("atomfm_calc/neighbors.py",),
-    "numba": ("atomfm_calc/kernels/cpu_loops.py", "atomfm_calc/kernels/cpu_tiles.py"),
-    "llvmlite": ("atomfm_calc/kernels/cpu_tiles.py",),
+    "numba": (
+        "atomfm_calc/kernels/cpu_loops.py", "atomfm_calc/kernels/cpu_tiles.py",
+        "atomfm_calc/kernels/cpu_lanes.py",
+    ),
+    "llvmlite": ("atomfm_calc/kernels/cpu_tiles.py", "atomfm_calc/kernels/cpu_lanes.py"),
     "triton": ("atomfm_calc/kernels/cuda_programs.py", "tests/"),
     "matscipy": ("atomfm_calc/workflows/elastic.py", "tests/", "tutorials/"),
     "phonopy": ("atomfm_calc/workflows/phonons.py",),
