@@ -1,6 +1,6 @@
 """Does molecular dynamics with painn-lead stay sane? Fifty systems, 20 ps each.
 
-    python benchmarks/stability.py [--model FOLDER] [--systems "Si64,water"] [--out stability.json]
+    python benchmarks/stability.py [--model FOLDER] [--systems Si64 water] [--out stability.json]
 
 A system is relaxed (of crystals also the volume), then moved for 15 ps at its temperature (Bussi's
 thermostat) and for 5 ps at constant energy, in float32. It survives if, checked every ten steps,
@@ -38,7 +38,6 @@ from ase.filters import FrechetCellFilter
 from ase.md.bussi import Bussi
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
-from ase.neighborlist import neighbor_list
 from ase.optimize import FIRE
 from lockstep import Lockstep, LockstepCalc
 from machine import machine_facts
@@ -46,6 +45,7 @@ from numpy.typing import NDArray
 from stability_systems import SYSTEMS, System
 
 from atomfm_calc.errors import AtomFMError, lookup
+from atomfm_calc.neighbors import find_edges
 
 RESULTS = Path(__file__).parent / "results" / "stability.json"
 INTERVAL = 10
@@ -88,7 +88,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         """Remember bonds and sites of the relaxed structure."""
-        first, second, distances, shifts = neighbor_list("ijdS", self.atoms, 6.0)
+        first, second, shifts, distances = _pairs(self.atoms, 6.0)
         self.nearest = float(distances.min(initial=np.inf))
         shares = distances / _radii(self.atoms, first, second)
         bonded = (shares < BONDED) & ~self._is_mobile(first, second)
@@ -128,13 +128,13 @@ class Watch:
             self.squares.append(float((moved**2).sum(axis=1).mean()))
 
     def _check_distances(self) -> None:
-        first, second, distances = neighbor_list("ijd", self.atoms, REACH)
+        first, second, _, distances = _pairs(self.atoms, REACH)
         shares = distances / _radii(self.atoms, first, second)
         if len(shares):
             least = int(np.argmin(shares))
             self.shortest = min(self.shortest, float(shares[least]))
             if shares[least] < SHORTEST:
-                name = _pair(self.atoms, first[least], second[least])
+                name = _name(self.atoms, first[least], second[least])
                 raise UnstableError(f"{name} at {distances[least]:.2f} Å")
         if self.is_solid:
             return
@@ -142,7 +142,7 @@ class Watch:
         close = np.flatnonzero((shares < FORMED) & ~self._is_mobile(first, second))
         for place in close:
             if (first[place], second[place]) not in self.bonded_pairs:
-                name = _pair(self.atoms, first[place], second[place])
+                name = _name(self.atoms, first[place], second[place])
                 raise UnstableError(f"new bond {name}, {distances[place]:.2f} Å")
 
     def _check_bonds(self) -> None:
@@ -155,7 +155,7 @@ class Watch:
         shares = lengths / _radii(self.atoms, first, second)
         longest = int(np.argmax(shares))
         if not shares[longest] < BROKEN:
-            name = _pair(self.atoms, first[longest], second[longest])
+            name = _name(self.atoms, first[longest], second[longest])
             raise UnstableError(f"bond {name} broken, {lengths[longest]:.2f} Å")
 
     def conclude(self) -> None:
@@ -177,12 +177,20 @@ class Watch:
             raise UnstableError(f"energy drifts by {slope:.2f} meV/atom/ps")
 
 
+def _pairs(atoms: Atoms, cutoff: float) -> tuple[Any, Any, Floats, Floats]:
+    """First and second atom, whole cells between them, and distance of pairs within `cutoff` Å."""
+    positions, cell = atoms.get_positions(), atoms.cell.array
+    (first, second), shifts = find_edges(positions, cell, atoms.pbc, cutoff)
+    vectors = positions[second] - positions[first] + shifts @ cell
+    return first, second, shifts, np.linalg.norm(vectors, axis=1)
+
+
 def _radii(atoms: Atoms, first: Any, second: Any) -> Floats:
     """Sums of covalent radii of pairs (Cordero et al., 2008), Å."""
     return np.asarray(covalent_radii[atoms.numbers[first]] + covalent_radii[atoms.numbers[second]])
 
 
-def _pair(atoms: Atoms, first: int, second: int) -> str:
+def _name(atoms: Atoms, first: int, second: int) -> str:
     return "-".join(sorted((atoms.symbols[first], atoms.symbols[second])))
 
 
@@ -217,7 +225,7 @@ def move(watch: Watch, ensemble: str, picoseconds: float, rng: np.random.Generat
 
 def simulate(name: str, lockstep: Lockstep, nvt_ps: float, nve_ps: float) -> dict[str, Any]:
     """Relax and move one system; says whether it survived, and if not, why."""
-    system = lookup(SYSTEMS, name, "system")
+    system = SYSTEMS[name]
     atoms = system.build()
     facts: dict[str, Any] = {
         "kind": system.kind,
@@ -268,11 +276,17 @@ def ordered(systems: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     return ((name, systems[name]) for name in SYSTEMS if name in systems)
 
 
+def cost(name: str, picoseconds: float) -> float:
+    """Atoms times steps; what a run takes goes with it."""
+    system = SYSTEMS[name]
+    return len(system.build()) * picoseconds / system.timestep_fs
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run what is asked for and missing; write each result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="painn-lead", help="name or folder")
-    parser.add_argument("--systems", help='names, separated by ","; all if not given')
+    parser.add_argument("--systems", nargs="+", metavar="NAME", help="all if not given")
     parser.add_argument("--nvt-ps", type=float, default=15.0)
     parser.add_argument("--nve-ps", type=float, default=5.0)
     parser.add_argument("--together", type=int, default=16, help="systems at a time")
@@ -288,7 +302,7 @@ def main(arguments: list[str] | None = None) -> None:
         "machine": machine_facts(),
     }
     content = load(given.out, facts)
-    wanted = given.systems.split(",") if given.systems else list(SYSTEMS)
+    wanted = given.systems or list(SYSTEMS)
     writing = Lock()
 
     def work(name: str) -> None:
@@ -299,6 +313,9 @@ def main(arguments: list[str] | None = None) -> None:
             given.out.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
     missing = [name for name in wanted if name not in content["systems"]]
+    for name in missing:
+        lookup(SYSTEMS, name, "system")
+    missing.sort(key=lambda name: cost(name, given.nvt_ps + given.nve_ps))
     for error in lockstep.run(missing, work, min(given.together, len(missing))):
         raise error
 
