@@ -24,7 +24,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from atomfm_calc.files import sync_folder
+from atomfm_calc.files import sync
 
 BLOCKS_PER_FOLDER = 1000
 CLAIM_LIFETIME_S = 60.0
@@ -156,7 +156,7 @@ class JournalWriter:
             file.flush()
             os.fsync(file.fileno())
         if is_new:
-            sync_folder(self._path.parent)
+            sync(self._path.parent)
 
 
 class Claims:

@@ -9,7 +9,6 @@ whole one; the latest few stay as `checkpoint-STEP.safetensors`, the best valida
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from atomfm_calc.errors import TrainingError
+from atomfm_calc.files import sync
 
 CHECKPOINT_FILE = "checkpoint.safetensors"
 """The latest checkpoint of a run folder."""
@@ -97,7 +97,7 @@ def save_checkpoint(checkpoint: Checkpoint, folder: Path, keep: int) -> None:
     metadata = {"format": FORMAT, "state": json.dumps(checkpoint.state)}
     try:
         save_file(tensors, partial, metadata=metadata)
-        _flush(partial)
+        sync(partial)  # a power cut must not leave an empty file under its name
         partial.replace(path)
         _link(path, folder / CHECKPOINT_FILE)
     except (OSError, SafetensorError) as error:
@@ -141,12 +141,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
         optimizer=groups["optimizer"],
         state=json.loads(metadata["state"]),
     )
-
-
-def _flush(path: Path) -> None:
-    """Bring a file to the disk before its name is: a power cut must not leave an empty one."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 def _link(path: Path, name: Path) -> None:

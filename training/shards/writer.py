@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError
+from atomfm_calc.files import sync
 from training.data.packed import EDGE_COLUMNS, PackedGraphs
 from training.shards.layout import FileRecord, file_record, plain
 
@@ -55,9 +56,9 @@ def write_shard(
         (partial / TIMINGS).unlink(missing_ok=True)
         files = {file.name: file_record(file) for file in sorted(partial.iterdir())}
         for name in files:
-            _flush(partial / name)
+            sync(partial / name)
         partial.replace(path)
-        _flush(path.parent)
+        sync(path.parent)
     except (OSError, RuntimeError) as error:  # adios2 raises RuntimeError
         shutil.rmtree(partial, ignore_errors=True)
         raise DataError(
@@ -106,12 +107,3 @@ def _write(folder: Path, columns: Columns, attributes: Mapping[str, str]) -> Non
         raise
     finally:
         engine.Close()
-
-
-def _flush(path: Path) -> None:
-    """Have the system write a file, or the names in a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,7 +16,7 @@ from adios2 import FileReader, Stream
 from numpy.typing import NDArray
 
 from atomfm_calc.errors import DataError
-from atomfm_calc.files import partial_name, sync_folder
+from atomfm_calc.files import partial_name, sync
 from atomfm_calc.screening.evaluation import Column, Columns, Ragged
 
 TEXT, RAGGED, PLAIN = "text", "ragged", "plain"
@@ -43,7 +43,7 @@ class Adios2Sink:
                     _put(stream, name, flat)
         shutil.rmtree(path, ignore_errors=True)  # a folder cannot be replaced by a rename
         partial.rename(path)
-        sync_folder(path.parent)
+        sync(path.parent)
         return _sha256(path)
 
     def read(self, path: Path, names: list[str] | None = None) -> Columns:
