@@ -182,9 +182,11 @@ def _forward(
     bits = _bits(embedding)
     start, neighbor = sides.by_center
     room, s, V = rooms[0], embedding, np.empty((len(embedding), 3, 0), embedding.dtype)
-    first = (room.state_hidden, room.S)
-    over_layer(loops.states, start, s, weights[0].states, *first, bits, takes_start=False)
     traces = []
+    w = weights[0]
+    arrays = (neighbor, *edges, w.table, s, room.S, V, w.update, s, room.v, room.update)
+    first = (w.states, room.state_hidden, room.S, bits)
+    over_layer(loops.layer, start, *arrays, *first, False)
     for index, w in enumerate(weights):
         if index + 1 < len(weights):
             following, after = weights[index + 1], rooms[(index + 1) % len(rooms)]
@@ -196,7 +198,7 @@ def _forward(
             loops.layer,
             start,
             *(neighbor, *edges, w.table, s, room.S, V, w.update, new_s, new_v, room.update),
-            *(following.states, *told, bits),
+            *(following.states, *told, bits, True),
         )
         traces.append(_Trace(room, V))
         s, V, room = new_s, new_v, after
@@ -214,22 +216,23 @@ def _backward(ctx: Any, *given: Tensor | None) -> Array:
         gradient[...] = 0.0 if of_tensor is None else of_tensor.detach().numpy()
     of_distances, of_directions = np.zeros_like(distances), np.zeros_like(directions)
     start, order, center = ctx.sides.by_neighbor
-    over_layer(
-        loops.last_gradient,
-        start,
-        *(gs, gv, weights[-1].update_back, traces[-1].room.update, bits),
-        takes_start=False,
-    )
-    for index in range(len(weights) - 1, -1, -1):
-        w, (room, V), previous = weights[index], traces[index], max(index - 1, 0)
+
+    def back(index: int, previous: int, gradients: tuple[Array, ...], *, was_heard: bool) -> None:
+        w, (room, V) = weights[index], traces[index]
         over_layer(
             loops.layer_gradient,
             start,
             *(order, center, *ctx.edges, w.table),
-            *(room.state_hidden, room.S, V, w.states_back, gs, gv),
-            *(dS, of_distances, of_directions, new_gs, new_gv if index else V),
-            *(weights[previous].update_back, traces[previous].room.update, bits),
+            *(room.state_hidden, room.S, V, w.states_back, *gradients[:2]),
+            *(dS, of_distances, of_directions, *gradients[2:]),
+            *(weights[previous].update_back, traces[previous].room.update, bits, was_heard),
         )
+
+    last = len(weights) - 1
+    back(last, last, (gs, gv, new_gs, new_gv), was_heard=False)
+    for index in range(last, -1, -1):
+        into = new_gv if index else traces[0].V  # no vectors came into the first layer
+        back(index, max(index - 1, 0), (gs, gv, new_gs, into), was_heard=True)
         gs, gv, new_gs, new_gv = new_gs, new_gv, gs, gv
     result = np.empty_like(directions)
     loops.geometry_gradient(distances, directions, of_distances, of_directions, result)

@@ -161,38 +161,32 @@ def _update(
 
 
 @COMPILE_WITH_ROOM
-def states(
-    first: int, last: int, s: Array, weights: Numbers, hidden: Array, S: Array, bits: Array
-) -> None:
-    """`_states` of the first layer; `bits` is an empty array of integers of the size of a real."""
-    active = np.empty((BLOCK, s.shape[1]), s.dtype)
-    scale = np.empty(s.shape[1], s.dtype)
-    room = (scale, scale.view(bits.dtype))
-    for begin in range(first, last, BLOCK):
-        _states(begin, min(begin + BLOCK, last), s, weights, hidden, S, active, room)
-
-
-@COMPILE_WITH_ROOM
 def layer(
     first: int, last: int, start: Array, neighbor: Array, k: Array, C: Array, U: Array,
     T: Array, before: Array, S: Array, V: Array, weights: Numbers,
     s: Array, v: Array, trace: Numbers,
-    next_weights: Numbers, next_hidden: Array, next_S: Array, bits: Array,
+    next_weights: Numbers, next_hidden: Array, next_S: Array, bits: Array, hears: bool,
 ) -> None:  # fmt: skip
-    """Messages, update, and what atoms tell their neighbors next (nothing if there is no room)."""
+    """Messages, update, and what atoms tell their neighbors next (nothing if there is no room).
+
+    Before the first layer nothing was told: without `hears` only the last of the three is done, for
+    s as it is. (A function of its own would take five seconds more to compile.) `bits` is an empty
+    array of integers of the size of a real.
+    """
     active = np.empty((BLOCK, s.shape[1]), s.dtype)
     scale = np.empty(s.shape[1], s.dtype)
     room = (scale, scale.view(bits.dtype))
     v_rows = v.reshape(len(v), 3 * s.shape[1])
     for begin in range(first, last, BLOCK):
         end = min(begin + BLOCK, last)
-        copy_rows(begin, end, before, s)
-        if V.shape[2] > 0:
-            copy_rows(begin, end, V.reshape(v_rows.shape), v_rows)
-        else:
-            clear_rows(begin, end, v_rows)
-        add_tabulated(begin, end, start, neighbor, S, V, T, k, C, U, s, v)
-        _update(begin, end, s, v, weights, trace, active, room)
+        if hears:
+            copy_rows(begin, end, before, s)
+            if V.shape[2] > 0:
+                copy_rows(begin, end, V.reshape(v_rows.shape), v_rows)
+            else:
+                clear_rows(begin, end, v_rows)
+            add_tabulated(begin, end, start, neighbor, S, V, T, k, C, U, s, v)
+            _update(begin, end, s, v, weights, trace, active, room)
         if len(next_S) > 0:
             _states(begin, end, s, next_weights, next_hidden, next_S, active, room)
 
@@ -221,26 +215,17 @@ def _update_gradient(
 
 
 @COMPILE_WITH_ROOM
-def last_gradient(
-    first: int, last: int, gs: Array, gv: Array, weights: Numbers, trace: Numbers, bits: Array
-) -> None:
-    """`_update_gradient` of the last layer."""
-    block, room = _room_for_gradients(gs, bits)
-    for begin in range(first, last, BLOCK):
-        _update_gradient(begin, min(begin + BLOCK, last), gs, gv, weights, trace, block, room)
-
-
-@COMPILE_WITH_ROOM
 def layer_gradient(
     first: int, last: int, start: Array, order: Array, center: Array, k: Array, C: Array, U: Array,
     T: Array, hidden: Array, S: Array, V: Array, weights: Numbers, gs: Array, gv: Array,
     dS: Array, dd: Array, dU: Array, new_gs: Array, new_gv: Array,
-    previous_weights: Numbers, previous_trace: Numbers, bits: Array,
+    previous_weights: Numbers, previous_trace: Numbers, bits: Array, was_heard: bool,
 ) -> None:  # fmt: skip
     """Back through messages and states of a layer and the update block of the one before it.
 
     Those of the first layer were made of numbers that depend on no position: with V without
-    channels only dd and dU are computed.
+    channels only dd and dU are computed. Behind the last layer nothing was heard: without
+    `was_heard` only the update block is done, in place in gs and gv.
     """
     hidden_weight, weight = weights
     n_features = gs.shape[1]
@@ -249,6 +234,9 @@ def layer_gradient(
     dS_rows = dS.reshape(len(dS), 3 * n_features)
     for begin in range(first, last, BLOCK):
         end = min(begin + BLOCK, last)
+        if not was_heard:
+            _update_gradient(begin, end, gs, gv, previous_weights, previous_trace, block, room)
+            continue
         clear_rows(begin, end, dS_rows)
         if V.shape[2] > 0:
             copy_rows(begin, end, gv.reshape(dS_rows.shape), new_gv.reshape(dS_rows.shape))

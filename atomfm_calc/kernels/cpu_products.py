@@ -35,41 +35,29 @@ def packed(B: Array) -> Array:
 @COMPILE
 def set_product(first: int, last: int, A: Array, B: Array, C: Array) -> None:
     """Put A B into C, in rows `first` to `last` of A [., K] and C [., N], for `packed` B [K, N]."""
-    left = (last - first) % tiles.ROWS
-    whole = last - left
+    whole = last - (last - first) % tiles.ROWS
+    pairs = last - (last - whole) % 2
     for strip in range(len(B)):
         for i in range(first, whole, tiles.ROWS):
-            tiles.set_6(A, B, C, i, strip)
-        if left == 1:
-            tiles.set_1(A, B, C, whole, strip)
-        elif left == 2:
-            tiles.set_2(A, B, C, whole, strip)
-        elif left == 3:
-            tiles.set_3(A, B, C, whole, strip)
-        elif left == 4:
-            tiles.set_4(A, B, C, whole, strip)
-        elif left == 5:
-            tiles.set_5(A, B, C, whole, strip)
+            tiles.set_many(A, B, C, i, strip)
+        for i in range(whole, pairs, 2):
+            tiles.set_two(A, B, C, i, strip)
+        if pairs < last:
+            tiles.set_one(A, B, C, pairs, strip)
 
 
 @COMPILE
 def add_product(first: int, last: int, A: Array, B: Array, C: Array) -> None:
     """Add A B to C, as in `set_product`."""
-    left = (last - first) % tiles.ROWS
-    whole = last - left
+    whole = last - (last - first) % tiles.ROWS
+    pairs = last - (last - whole) % 2
     for strip in range(len(B)):
         for i in range(first, whole, tiles.ROWS):
-            tiles.add_6(A, B, C, i, strip)
-        if left == 1:
-            tiles.add_1(A, B, C, whole, strip)
-        elif left == 2:
-            tiles.add_2(A, B, C, whole, strip)
-        elif left == 3:
-            tiles.add_3(A, B, C, whole, strip)
-        elif left == 4:
-            tiles.add_4(A, B, C, whole, strip)
-        elif left == 5:
-            tiles.add_5(A, B, C, whole, strip)
+            tiles.add_many(A, B, C, i, strip)
+        for i in range(whole, pairs, 2):
+            tiles.add_two(A, B, C, i, strip)
+        if pairs < last:
+            tiles.add_one(A, B, C, pairs, strip)
 
 
 @COMPILE

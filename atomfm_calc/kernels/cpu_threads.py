@@ -56,14 +56,13 @@ def over_edges(loop: Loop, start: NDArray[Any], *arguments: Any) -> None:
     _run(loop, bounds, start, *arguments)
 
 
-def over_layer(loop: Loop, start: NDArray[Any], *arguments: Any, takes_start: bool = True) -> None:
+def over_layer(loop: Loop, start: NDArray[Any], *arguments: Any) -> None:
     """`over_edges` for loops that also have matrix products for each atom.
 
     Args:
         loop: as in `over_edges`.
         start: first edge of each atom [N + 1].
         arguments: the rest.
-        takes_start: whether the loop wants to know the edges.
     """
     n_atoms, n_threads = len(start) - 1, torch.get_num_threads()
     work = start + EDGES_PER_ATOM * np.arange(n_atoms + 1)
@@ -72,7 +71,7 @@ def over_layer(loop: Loop, start: NDArray[Any], *arguments: Any, takes_start: bo
         n_ranges = n_threads * int(min(4, 1 + work[-1] // (n_threads * WORK_OF_A_RANGE)))
     shares = [work[-1] * part // n_ranges for part in range(1, n_ranges)]
     bounds = [0, *np.searchsorted(work, shares).tolist(), n_atoms]
-    _run(loop, bounds, *([start] if takes_start else []), *arguments)
+    _run(loop, bounds, start, *arguments)
 
 
 def over_atoms(loop: Loop, n_atoms: int, products: int, *arguments: Any) -> None:

@@ -132,5 +132,5 @@ class _Tile:
         return self.builder.shuffle_vector(single, nothing, places)
 
 
-set_1, set_2, set_3, set_4, set_5, set_6 = (_maker(n, adds=False) for n in range(1, ROWS + 1))
-add_1, add_2, add_3, add_4, add_5, add_6 = (_maker(n, adds=True) for n in range(1, ROWS + 1))
+set_many, set_two, set_one = (_maker(n, adds=False) for n in (ROWS, 2, 1))
+add_many, add_two, add_one = (_maker(n, adds=True) for n in (ROWS, 2, 1))
