@@ -55,8 +55,8 @@ NEEDS: dict[str, dict[str, Need]] = {
         DERIVATIVES: Need(10, 0, 12, 5, 48),
     },
     "cpu": {
-        ENERGY: Need(0, 26, 0, 0, 7),
-        DERIVATIVES: Need(20, 11, 0, 0, 7),
+        ENERGY: Need(0, 33, 0, 0, 22),
+        DERIVATIVES: Need(19.5, 18, 0, 0, 23),
     },
     "cuda": {
         ENERGY: Need(0, 24, 0, 0, 7),
