@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import ase.io
@@ -103,6 +104,14 @@ def test_a_dry_run_finds_what_would_be_refused(
     line = ("run", "eos", "mixed.extxyz", "--model", model, "--head", "molecules", "--dry-run")
     assert run(*line) == ExitStatus.MISUSED
     assert "periodic in three directions" in capsys.readouterr().err
+
+
+@pytest.fixture(autouse=True)
+def interrupts_are_not_ignored() -> Iterator[None]:
+    """As they are in programs that a shell starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _stop_with(number: signal.Signals, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
