@@ -22,7 +22,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from atomfm_calc.kernels import cpu_lanes as lanes
+from atomfm_calc.kernels import cpu_edges as one_edge
 
 Array = NDArray[Any]
 Numbers = tuple[Any, ...]
@@ -142,9 +142,9 @@ def add_tabulated(
             j, u = neighbor[e], (U[e, 0], U[e, 1], U[e, 2])
             c = (C[e, 0], C[e, 1], C[e, 2], C[e, 3], C[e, 4], C[e, 5])
             if has_vectors:
-                lanes.add_message(T, k[e], c, S, V, j, u, s, v, i)
+                one_edge.add_message(T, k[e], c, S, V, j, u, s, v, i)
             else:
-                lanes.add_first_message(T, k[e], c, S, V, j, u, s, v, i)
+                one_edge.add_first_message(T, k[e], c, S, V, j, u, s, v, i)
 
 
 @COMPILE_WITH_ROOM
@@ -165,11 +165,11 @@ def add_tabulated_gradient(
             i, u = center[e], (U[e, 0], U[e, 1], U[e, 2])
             c = (C[e, 0], C[e, 1], C[e, 2], C[e, 3], C[e, 4], C[e, 5])
             b = (C[e, 6], C[e, 7], C[e, 8], C[e, 9], C[e, 10], C[e, 11])
-            lanes.put_filters(T, k[e], c, b, n_columns, W, Z)
+            one_edge.put_filters(T, k[e], c, b, n_columns, W, Z)
             if has_vectors:
-                slope, x, y, z = lanes.add_gradient(W, Z, S, V, j, u, gs, gv, i, dS, dV)
+                slope, x, y, z = one_edge.add_gradient(W, Z, S, V, j, u, gs, gv, i, dS, dV)
             else:
-                slope, x, y, z = lanes.add_first_gradient(W, Z, S, V, j, u, gs, gv, i, dS, dV)
+                slope, x, y, z = one_edge.add_first_gradient(W, Z, S, V, j, u, gs, gv, i, dS, dV)
             dd[e] += slope
             dU[e, 0] += x
             dU[e, 1] += y

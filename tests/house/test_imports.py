@@ -57,7 +57,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "vesin": ("atomfm_calc/neighbors.py",),
     "numba": (
         "atomfm_calc/kernels/cpu_loops.py", "atomfm_calc/kernels/cpu_tiles.py",
-        "atomfm_calc/kernels/cpu_lanes.py",
+        "atomfm_calc/kernels/cpu_lanes.py", "atomfm_calc/kernels/cpu_edges.py",
     ),
     "llvmlite": ("atomfm_calc/kernels/cpu_tiles.py", "atomfm_calc/kernels/cpu_lanes.py"),
     "triton": ("atomfm_calc/kernels/cuda_programs.py", "tests/"),
