@@ -30,8 +30,8 @@ TRAINED = (
     *("Si", "C", "Ge", "GaAs", "SiC", "MgO", "NaCl", "LiF", "CsCl", "CaF2", "Cu", "Al"),
     *("Ag", "Au", "W", "Mo", "Li", "Na", "ZnO", "GaN"),
 )
-"""Of the crystals that the reference collection holds distorted; Ni, Fe, Pd and Pt take too long:
-metals with an open d shell hardly become self-consistent."""
+"""Of the crystals that the reference collection holds distorted. Not Ni, whose reference takes too
+long, nor Fe, Pd and Pt, which may do so as well."""
 OTHERS: dict[str, tuple[str, tuple[str, ...], float]] = {
     "BN": ("zincblende", ("B", "N"), 3.615),
     "GaP": ("zincblende", ("Ga", "P"), 5.451),
@@ -106,7 +106,7 @@ def search(energy_of: Callable[[float], float]) -> float | None:
 
 
 def reference(engine_name: str, settings: dict[str, Any], out: Path) -> None:
-    """Lattice constants in Å by a label engine; None where there is no minimum in the range."""
+    """Lattice constants in Å by a label engine; None without a minimum in the range, or a label."""
     from atomfm_calc.convert import sample_from_atoms
     from training.collection.engines import ENGINES
     from training.collection.generators.crystals import fixed_supercell
@@ -129,8 +129,8 @@ def reference(engine_name: str, settings: dict[str, Any], out: Path) -> None:
         try:
             found = search(energy_of)
         except LabelError as error:
-            print(name, len(supercell), error, flush=True)
-            continue
+            print(name, error, flush=True)
+            found = None
         constants[name] = None if found is None else found * start
         print(name, len(supercell), constants[name], flush=True)
         kept = {known: constants[known] for known in CRYSTALS if known in constants}
@@ -162,6 +162,7 @@ def evaluate(
             "deviation_percent": (
                 None if found is None or constant is None else (found - 1.0) * 100
             ),
+            "lowest_scale": float(SCALES[np.argmin(energies)]),
             "one_minimum": has_one_minimum(np.array(energies)),
         }
         print(name, results[name], flush=True)

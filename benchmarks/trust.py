@@ -26,11 +26,16 @@ FOLDER = Path(__file__).parent
 PAGE = FOLDER.parent / "docs" / "trust.md"
 SOURCES = {
     "stability": "stability.json",
+    "half steps": "stability-half-step.json",
     "eos": "eos-gfn1-xtb.json",
     "ground states": "eos-mlearn-pbe.json",
     "bonds": "bond-lengths.json",
 }
 """Files in `results`."""
+SYSTEM_COLUMNS = (
+    *("system", "head", "atoms", "K", "step, fs", "survived", "mean K", "shortest share"),
+    *("displacement share", "drift, meV/atom/ps"),
+)
 Content = Mapping[str, Any]
 
 
@@ -60,17 +65,20 @@ def stability_table(content: Content) -> str:
             f"drift of the survivors: median {np.median(drifts):.2g}, largest "
             f"{max(drifts):.2g} meV/atom/ps"
         )
-    columns = (
-        *("system", "head", "atoms", "K", "step, fs", "survived", "mean K", "shortest share"),
-        *("displacement share", "drift, meV/atom/ps"),
-    )
-    return "; ".join(summary) + ".\n\n" + table(columns, rows)
+    return "; ".join(summary) + ".\n\n" + table(SYSTEM_COLUMNS, rows)
+
+
+def half_step_table(content: Content) -> str:
+    """A row for each system that was repeated with half the step."""
+    rows = [_system_row(name, facts) for name, facts in content["systems"].items()]
+    return table(SYSTEM_COLUMNS, rows)
 
 
 def _system_row(name: str, facts: Content | None) -> Sequence[str]:
     system = SYSTEMS[name]
     begun = (name, system.head)
-    asked = (f"{system.temperature_K:g}", f"{system.timestep_fs:g}")
+    step_fs = system.timestep_fs if facts is None else facts["timestep_fs"]
+    asked = (f"{system.temperature_K:g}", f"{step_fs:g}")
     if facts is None:
         return (*begun, str(len(system.build())), *asked, "not run", "–", "–", "–", "–")
     yes = "yes" if facts["survived"] else f"**no**, {facts['time_ps']:.1f} ps: {facts['reason']}"
@@ -89,35 +97,54 @@ def _system_row(name: str, facts: Content | None) -> Sequence[str]:
 def lattice_table(content: Content) -> str:
     """A row per crystal."""
     crystals = content["crystals"]
-    deviations = {
-        name: facts["deviation_percent"]
-        for name, facts in crystals.items()
-        if facts["deviation_percent"] is not None
-    }
-    sizes = np.abs(list(deviations.values()))
-    worst = max(deviations, key=lambda name: abs(deviations[name]))
-    summary = (
-        f"**{len(deviations)} of {len(crystals)} crystals have a minimum in both**; mean absolute "
-        f"deviation {sizes.mean():.2f} %, median {np.median(sizes):.2f} %, largest "
-        f"{sizes.max():.2f} % ({worst})."
-    )
+    groups = {"": list(crystals)}
+    if is_mixed := not all(facts["in_collection"] for facts in crystals.values()):
+        groups["In the collection: "] = [n for n in crystals if crystals[n]["in_collection"]]
+        groups["Not in it: "] = [n for n in crystals if not crystals[n]["in_collection"]]
+    summary = [title + _deviations(crystals, names) for title, names in groups.items()]
+    without = [name for name in crystals if crystals[name]["reference_angstrom"] is None]
+    if without:
+        summary.append(f"Without a reference: {', '.join(without)}.")
     rows = [
         (
             name,
             facts["prototype"],
-            "yes" if facts["in_collection"] else "no",
             number(facts["reference_angstrom"], 3),
-            number(facts["lattice_constant_angstrom"], 3),
+            _length(facts),
             number(facts["deviation_percent"], 2),
             "yes" if facts["one_minimum"] else "**no**",
         )
         for name, facts in crystals.items()
     ]
-    columns = (
-        *("crystal", "prototype", "in the collection", "theory, Å", "head, Å", "deviation, %"),
-        "one minimum",
+    columns = ["crystal", "prototype", "theory, Å", "head, Å", "deviation, %", "one minimum"]
+    if is_mixed:
+        columns.append("in the collection")
+        seen = ("yes" if facts["in_collection"] else "no" for facts in crystals.values())
+        rows = [(*row, word) for row, word in zip(rows, seen, strict=True)]
+    return "\n".join(summary) + "\n\n" + table(columns, rows)
+
+
+def _length(facts: Content) -> str:
+    """The lattice constant, or where the energy is lowest on a curve without a minimum."""
+    if facts["lattice_constant_angstrom"] is None:
+        return f"none, lowest at {facts['lowest_scale']:.2f}"
+    return number(facts["lattice_constant_angstrom"], 3)
+
+
+def _deviations(crystals: Content, names: Sequence[str]) -> str:
+    """How many of the crystals have a minimum in both, and how far they are apart."""
+    known = [name for name in names if crystals[name]["reference_angstrom"] is not None]
+    off = {
+        name: abs(crystals[name]["deviation_percent"])
+        for name in known
+        if crystals[name]["deviation_percent"] is not None
+    }
+    sizes = list(off.values())
+    return (
+        f"**{len(off)} of {len(known)}** crystals with a reference have their minimum within 6 % "
+        f"of it; mean absolute deviation {np.mean(sizes):.2f} %, median {np.median(sizes):.2f} %, "
+        f"largest {max(sizes):.2f} % ({max(off, key=lambda name: off[name])})."
     )
-    return summary + "\n\n" + table(columns, rows)
 
 
 def bond_table(content: Content) -> str:
@@ -172,6 +199,7 @@ def _bond_means(molecules: Content) -> str:
 
 MAKERS = {
     "stability": stability_table,
+    "half steps": half_step_table,
     "eos": lattice_table,
     "ground states": lattice_table,
     "bonds": bond_table,
@@ -179,7 +207,7 @@ MAKERS = {
 
 
 def load(results: Path) -> dict[str, Content]:
-    """The figures, all of one model.
+    """The figures that there are, all of one model.
 
     Raises:
         DataError: they are of several.
@@ -187,20 +215,23 @@ def load(results: Path) -> dict[str, Content]:
     contents = {
         name: json.loads((results / file).read_text(encoding="utf-8"))
         for name, file in SOURCES.items()
+        if (results / file).exists()
     }
     models = {(content["model"], content["weights_sha256"]) for content in contents.values()}
     if len(models) > 1:
-        labels = {SOURCES[name]: content["model"] for name, content in contents.items()}
+        labels = {SOURCES[name]: contents[name]["model"] for name in contents}
         raise DataError(f"figures of several models: {labels}; measure what is old again")
     return contents
 
 
 def filled(page: str, contents: Mapping[str, Content]) -> str:
     """The page with new tables between its markers."""
-    parts = {name: maker(contents[name]) for name, maker in MAKERS.items()}
-    parts["model"] = f"**{contents['stability']['model']}**, weights " + (
-        f"`{contents['stability']['weights_sha256'][:12]}`"
-    )
+    parts = {
+        name: maker(contents[name]) if name in contents else "Not measured."
+        for name, maker in MAKERS.items()
+    }
+    one = next(iter(contents.values()))
+    parts["model"] = f"**{one['model']}**, weights `{one['weights_sha256'][:12]}`"
     for name, text in parts.items():
         begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
         pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
