@@ -13,6 +13,8 @@ ENERGY, FORCES = "energy_mae_meV_per_atom", "forces_mae_meV_per_angstrom"
 QUANTITIES = {"energy": ENERGY, "forces": FORCES}
 BASELINES = ("own draws", "whole budget")
 MISSING = "–"
+MARGIN = 0.05
+"""Relative; a smaller difference is no gain and no loss."""
 
 
 def heads_by_size(content: Content) -> list[str]:
@@ -51,12 +53,12 @@ def geometric_mean(values: Sequence[float]) -> float:
 
 
 def verdict(values: Sequence[float]) -> str:
-    """gains or loses if all seeds say so, else open."""
-    if not values:
-        return MISSING
-    if max(values) < 1.0:
+    """gains or loses if all seeds say so and by more than `MARGIN`, else open."""
+    if len(values) < 2:
+        return "one seed" if values else MISSING
+    if max(values) < 1.0 - MARGIN:
         return "gains"
-    return "loses" if min(values) > 1.0 else "open"
+    return "loses" if min(values) > 1.0 + MARGIN else "open"
 
 
 def markdown(content: Content) -> str:
@@ -69,7 +71,7 @@ def markdown(content: Content) -> str:
         *_sizes(content),
         "",
         "Errors on the test split, energy in meV/atom / forces in meV/Å, geometric mean over "
-        "seeds:",
+        "the seeds that are done:",
         "",
         *_errors(content),
         "",
@@ -172,6 +174,9 @@ def draw(content: Content) -> Figure:
                 axes.plot([], [], "o", color=f"C{number}", label=f"joint, {rule}")
             axes.axhline(1.0, color="black", linewidth=0.8)
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:.2g}")
+            axes.yaxis.set_minor_formatter("{x:.2g}")
+            axes.tick_params(axis="y", which="both", labelsize=8)
             axes.set_ylabel(f"{name}: joint / alone")
             axes.set_title(f"against the head alone, {baseline}", fontsize=10)
             axes.grid(axis="y", which="both", alpha=0.2)
