@@ -17,7 +17,7 @@ from torch import Tensor
 
 from atomfm_calc.kernels import cpu_heads_loops as loops
 from atomfm_calc.kernels.cpu_memory import Memory
-from atomfm_calc.kernels.cpu_products import packed
+from atomfm_calc.kernels.cpu_products import bits_like, packed
 from atomfm_calc.kernels.cpu_threads import over_atoms
 
 Array = NDArray[Any]
@@ -91,7 +91,7 @@ class _Heads(torch.autograd.Function):
         memory = Memory(X.dtype, [(n_kept,)])
         (hidden,) = memory.arrays
         result = np.empty((n_heads, n_atoms), X.dtype)
-        over_atoms(loops.heads, n_atoms, _work(prepared), X, prepared, hidden, result, _bits(X))
+        over_atoms(loops.heads, n_atoms, _work(prepared), X, prepared, hidden, result, bits_like(X))
         if keep:
             ctx.prepared, ctx.exact, ctx.hidden, ctx.memory = prepared, exact, hidden, memory
         return torch.from_numpy(result)
@@ -106,7 +106,7 @@ class _Heads(torch.autograd.Function):
         G = gradients[0].detach().contiguous().numpy()
         n_apart = features.shape[0] if features.dim() == 3 else 1
         result = np.empty((n_apart, *features.shape[-2:]), G.dtype)
-        arrays = G, ctx.prepared, ctx.hidden, result, _bits(G)
+        arrays = G, ctx.prepared, ctx.hidden, result, bits_like(G)
         over_atoms(loops.heads_gradient, G.shape[1], _work(ctx.prepared), *arrays)
         return torch.from_numpy(result).reshape(features.shape), None, None
 
@@ -124,10 +124,6 @@ def _apart(features: Tensor) -> Array:
 def _work(prepared: PreparedHeads) -> int:
     """Products for each atom."""
     return int(prepared.matrices.size + prepared.last.size)
-
-
-def _bits(array: Array) -> Array:
-    return np.empty(0, {4: np.int32, 8: np.int64}[array.dtype.itemsize])
 
 
 def heads(features: Tensor, prepared: PreparedHeads, exact: Exact) -> Tensor:

@@ -10,8 +10,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from atomfm_calc.kernels.cpu_loops import COMPILE, COMPILE_WITH_ROOM, Array, Numbers
-from atomfm_calc.kernels.cpu_products import add_product, set_product, set_rows, sigmoid
+from atomfm_calc.kernels.cpu_loops import COMPILE_WITH_ROOM, Array, Numbers
+from atomfm_calc.kernels.cpu_memory import LINE
+from atomfm_calc.kernels.cpu_products import (
+    activate,
+    activate_gradient,
+    add_product,
+    set_product,
+    set_rows,
+)
 
 BLOCK = 48
 """Atoms that go through a head together."""
@@ -20,30 +27,9 @@ BLOCK = 48
 @COMPILE_WITH_ROOM
 def _matrix(matrices: Array, place: int, before: int, after: int) -> Array:
     """The `packed` matrix [before, after] that begins at a place."""
-    lanes = 64 // matrices.itemsize
+    lanes = LINE // matrices.itemsize
     n_strips = (after + lanes - 1) // lanes
     return matrices[place : place + n_strips * before * lanes].reshape(n_strips, before, lanes)
-
-
-@COMPILE
-def _activate(n: int, Z: Array, result: Array, room: Numbers) -> None:
-    """SiLU of n rows of Z."""
-    for i in range(n):
-        x, y = Z[i], result[i]
-        sigmoid(x, y, *room)
-        for f in range(len(x)):
-            y[f] *= x[f]
-
-
-@COMPILE
-def _slope(n: int, Z: Array, dy: Array, slope: Array, room: Numbers) -> None:
-    """Multiply n rows of dy with the slope of SiLU at those of Z."""
-    one = Z.dtype.type(1)
-    for i in range(n):
-        x, d, y = Z[i], dy[i], slope[: Z.shape[1]]
-        sigmoid(x, y, *room)
-        for f in range(len(x)):
-            d[f] *= y[f] * (one + x[f] * (one - y[f]))
 
 
 @COMPILE_WITH_ROOM
@@ -74,7 +60,7 @@ def heads(
                 set_rows(0, n, biases[h, layer, :after], z)
                 add_product(0, n, x, _matrix(matrices, places[h, layer, 0], before, after), z)
                 x = active[layer % 2, : n * after].reshape(n, after)
-                _activate(n, z, x, room)
+                activate(0, n, z, x, room)
             for i in range(n):
                 row, weight, total = x[i], last_weights[h], last_bias[h]
                 for f in range(len(row)):
@@ -107,7 +93,7 @@ def heads_gradient(
                 before, after = widths[layer], widths[layer + 1]
                 start -= n_atoms * after
                 z = hidden[start + begin * after : start + (begin + n) * after].reshape(n, after)
-                _slope(n, z, d, slope, room)
+                activate_gradient(0, n, z, d, slope[:after], room)
                 back = slopes[layer % 2, : n * before].reshape(n, before)
                 set_product(0, n, d, _matrix(turned, places[h, layer, 1], after, before), back)
                 d = back

@@ -24,7 +24,7 @@ RESERVE = 1.25
 """New pieces are larger than asked for, so that somewhat larger structures fit as well; memory that
 is not written to costs nothing."""
 LINE = 64
-"""Bytes; every array begins at a multiple."""
+"""Bytes of a line of cache; every array begins at a multiple."""
 
 
 class _Piece:

@@ -21,12 +21,10 @@ from atomfm_calc.kernels import Layers, LayerWeights
 from atomfm_calc.kernels import cpu_network_loops as loops
 from atomfm_calc.kernels.cpu import Sides, places_in_table
 from atomfm_calc.kernels.cpu_memory import Memory
-from atomfm_calc.kernels.cpu_products import packed
+from atomfm_calc.kernels.cpu_products import bits_like, packed
 from atomfm_calc.kernels.cpu_threads import over_layer
 
 Array = NDArray[Any]
-INTEGERS = {4: np.int32, 8: np.int64}
-"""By bytes of a real number."""
 
 
 class Prepared(NamedTuple):
@@ -179,7 +177,7 @@ def _forward(
     rooms: Sequence[_Room],
 ) -> tuple[Array, Array, list[_Trace]]:
     """Scalars, vectors and, if there is a room for each layer, what the gradient needs to know."""
-    bits = _bits(embedding)
+    bits = bits_like(embedding)
     start, neighbor = sides.by_center
     room, s, V = rooms[0], embedding, np.empty((len(embedding), 3, 0), embedding.dtype)
     traces = []
@@ -208,7 +206,7 @@ def _forward(
 def _backward(ctx: Any, *given: Tensor | None) -> Array:
     """Gradient by the edge vectors [E, 3], for those by scalars and vectors."""
     weights, traces, distances, directions = ctx.weights, ctx.traces, ctx.distances, ctx.edges[-1]
-    room, bits = traces[0].room, _bits(distances)
+    room, bits = traces[0].room, bits_like(distances)
     kinds = (room.s, room.v, room.s, room.v, room.S)
     memory = Memory(distances.dtype, [kind.shape for kind in kinds])
     gs, gv, new_gs, new_gv, dS = memory.arrays
@@ -237,10 +235,6 @@ def _backward(ctx: Any, *given: Tensor | None) -> Array:
     result = np.empty_like(directions)
     loops.geometry_gradient(distances, directions, of_distances, of_directions, result)
     return result
-
-
-def _bits(array: Array) -> Array:
-    return np.empty(0, INTEGERS[array.dtype.itemsize])
 
 
 def network(

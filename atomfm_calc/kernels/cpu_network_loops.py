@@ -22,12 +22,13 @@ from atomfm_calc.kernels.cpu_loops import (
     add_tabulated_gradient,
 )
 from atomfm_calc.kernels.cpu_products import (
+    activate,
+    activate_gradient,
     add_product,
     clear_rows,
     copy_rows,
     set_product,
     set_rows,
-    sigmoid,
 )
 
 BLOCK = 24
@@ -101,29 +102,6 @@ def _contract_gradient(
 
 
 @COMPILE
-def _activate(first: int, last: int, X: Array, result: Array, room: Numbers) -> None:
-    """SiLU of rows of X, from row 0 of the result on; `room` is that of `sigmoid`."""
-    for i in range(first, last):
-        x, y = X[i], result[i - first]
-        sigmoid(x, y, *room)
-        for f in range(len(x)):
-            y[f] *= x[f]
-
-
-@COMPILE
-def _activate_gradient(
-    first: int, last: int, X: Array, dy: Array, slope: Array, room: Numbers
-) -> None:
-    """Multiply dy, from its row 0 on, with the slope of SiLU at rows of X."""
-    one = X.dtype.type(1)
-    for i in range(first, last):
-        x, d = X[i], dy[i - first]
-        sigmoid(x, slope, *room)
-        for f in range(len(x)):
-            d[f] *= slope[f] * (one + x[f] * (one - slope[f]))
-
-
-@COMPILE
 def _states(
     first: int, last: int, s: Array, weights: Numbers, hidden: Array, S: Array,
     active: Array, room: Numbers,
@@ -132,7 +110,7 @@ def _states(
     hidden_weight, hidden_bias, weight, bias = weights
     set_rows(first, last, hidden_bias, hidden)
     add_product(first, last, s, hidden_weight, hidden)
-    _activate(first, last, hidden, active, room)
+    activate(first, last, hidden, active, room)
     rows = S.reshape(len(S), len(bias))[first:last]
     set_rows(0, last - first, bias, rows)
     add_product(0, last - first, active, weight, rows)
@@ -153,7 +131,7 @@ def _update(
     set_rows(first, last, hidden_bias, hidden)
     add_product(first, last, s, of_scalars, hidden)
     add_product(first, last, length, of_lengths, hidden)
-    _activate(first, last, hidden, active, room)
+    activate(first, last, hidden, active, room)
     gates = G.reshape(n_atoms, 3 * n_features)[first:last]
     set_rows(0, last - first, bias, gates)
     add_product(0, last - first, active, weight, gates)
@@ -203,7 +181,7 @@ def _update_gradient(
     n_features, n = gs.shape[1], last - first
     _gate_gradient(first, last, M, dot, gs, gv, dG)
     set_product(0, n, dG.reshape(len(dG), 3 * n_features), gates, dactive)
-    _activate_gradient(first, last, hidden, dactive, slope, room)
+    activate_gradient(first, last, hidden, dactive, slope, room)
     set_product(0, n, dactive, hidden_weight, dboth)
     _contract_gradient(first, last, M, G, length, gs, gv, dboth, dM)
     for i in range(first, last):
@@ -246,7 +224,7 @@ def layer_gradient(
         if V.shape[2] == 0:
             continue
         set_product(0, end - begin, dS_rows[begin:end], weight, dactive)
-        _activate_gradient(begin, end, hidden, dactive, slope, room)
+        activate_gradient(begin, end, hidden, dactive, slope, room)
         copy_rows(begin, end, gs, new_gs)
         add_product(0, end - begin, dactive, hidden_weight, new_gs[begin:end])
         _update_gradient(begin, end, new_gs, new_gv, previous_weights, previous_trace, block, room)

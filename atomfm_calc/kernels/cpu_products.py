@@ -11,8 +11,11 @@ import math
 import numpy as np
 
 from atomfm_calc.kernels import cpu_tiles as tiles
-from atomfm_calc.kernels.cpu_loops import COMPILE, COMPILE_EXACTLY, Array
+from atomfm_calc.kernels.cpu_loops import COMPILE, COMPILE_EXACTLY, Array, Numbers
+from atomfm_calc.kernels.cpu_memory import LINE
 
+INTEGERS = {4: np.int32, 8: np.int64}
+"""By bytes of a real number."""
 PER_LN_2 = 1.0 / math.log(2.0)
 LN_2_HIGH = (0.693359375, 0.693147180369123816490)
 """The first digits of ln 2, so that whole multiples are exact in float32 and float64"""
@@ -25,7 +28,7 @@ INVERSE_FACTORIALS = tuple(1.0 / math.factorial(n) for n in range(14))
 def packed(B: Array) -> Array:
     """A matrix [K, N] as products want it: [N / lanes, K, lanes], zeros behind the last column."""
     K, N = B.shape
-    lanes = tiles.LINE // B.itemsize
+    lanes = LINE // B.itemsize
     n_strips = -(-N // lanes)
     padded = np.zeros((K, n_strips * lanes), B.dtype)
     padded[:, :N] = B
@@ -129,3 +132,31 @@ def sigmoid(x: Array, result: Array, scale: Array, bits: Array) -> None:
         bits[f] = (bits[f] + bias) << digits
     for f in range(len(x)):
         result[f] = one / (one + result[f] * scale[f])
+
+
+@COMPILE
+def activate(first: int, last: int, X: Array, result: Array, room: Numbers) -> None:
+    """SiLU of rows of X, from row 0 of the result on; `room` is that of `sigmoid`."""
+    for i in range(first, last):
+        x, y = X[i], result[i - first]
+        sigmoid(x, y, *room)
+        for f in range(len(x)):
+            y[f] *= x[f]
+
+
+@COMPILE
+def activate_gradient(
+    first: int, last: int, X: Array, dy: Array, slope: Array, room: Numbers
+) -> None:
+    """Multiply dy, from its row 0 on, with the slope of SiLU at rows of X."""
+    one = X.dtype.type(1)
+    for i in range(first, last):
+        x, d = X[i], dy[i - first]
+        sigmoid(x, slope, *room)
+        for f in range(len(x)):
+            d[f] *= slope[f] * (one + x[f] * (one - slope[f]))
+
+
+def bits_like(array: Array) -> Array:
+    """An empty array of integers of the size of a real, as which `sigmoid` reads its room."""
+    return np.empty(0, INTEGERS[array.dtype.itemsize])

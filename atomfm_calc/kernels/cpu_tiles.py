@@ -17,8 +17,8 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-LINE = 64
-"""Bytes of a line of cache."""
+from atomfm_calc.kernels.cpu_memory import LINE
+
 ROWS = 6
 """Rows of the largest tile: with two numbers per row and column it takes 12 of 16 registers of
 32 bytes (x86 without AVX-512), or 24 of 32 of 16 bytes (ARM)."""

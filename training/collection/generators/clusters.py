@@ -125,12 +125,7 @@ def generate_cluster(seed: int, index: int, min_atoms: int = 3, max_atoms: int =
     numbers = [leading, *(int(number) for number in rng.choice(elements, n_atoms - 1))]
     closest = rng.uniform(0.8, 1.05)
     farthest = closest + rng.uniform(0.05, 0.45)
-    positions = np.zeros((1, 3))
-    for place in range(1, n_atoms):
-        positions = np.vstack(
-            [positions, _free_place(numbers, positions, place, closest, farthest, rng)]
-        )
-    atoms = Atoms(numbers, positions)
+    atoms = _grown(numbers, closest, farthest, rng)
     return to_sample(atoms, f"cluster/{atoms.get_chemical_formula()}")
 
 
@@ -153,13 +148,18 @@ def generate_dense(seed: int, index: int, min_atoms: int = 2, max_atoms: int = 6
     numbers = [leading, *(int(number) for number in others)]
     closest = rng.uniform(0.72, 1.25)
     farthest = closest + rng.uniform(0.05, 0.6)
+    atoms = _grown(numbers, closest, farthest, rng)
+    return to_sample(atoms, f"dense/{atoms.get_chemical_formula()}")
+
+
+def _grown(numbers: list[int], closest: float, farthest: float, rng: np.random.Generator) -> Atoms:
+    """One atom after the other at a `_free_place` beside those before."""
     positions = np.zeros((1, 3))
-    for place in range(1, n_atoms):
+    for place in range(1, len(numbers)):
         positions = np.vstack(
             [positions, _free_place(numbers, positions, place, closest, farthest, rng)]
         )
-    atoms = Atoms(numbers, positions)
-    return to_sample(atoms, f"dense/{atoms.get_chemical_formula()}")
+    return Atoms(numbers, positions)
 
 
 def _free_place(
