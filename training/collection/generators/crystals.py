@@ -10,11 +10,15 @@ from ase import Atoms
 from ase.data import atomic_numbers, chemical_symbols, covalent_radii, reference_states
 from ase.neighborlist import neighbor_list
 
-from atomfm_calc.errors import StructureError
+from atomfm_calc.errors import StructureError, lookup
 from atomfm_calc.sample import Sample
 from training.collection.generators.build import pick, random_numbers, to_sample
 from training.collection.generators.displace import heat, rattle, strain, stretch
-from training.collection.generators.prototypes import CRYSTALS, primitive_crystal
+from training.collection.generators.prototypes import (
+    BINARY_CRYSTALS,
+    CRYSTALS,
+    primitive_crystal,
+)
 from training.collection.generators.supercell import cell_heights, smallest_supercell
 
 CATIONS: dict[int, tuple[str, ...]] = {
@@ -46,24 +50,35 @@ def generate_common(
     names: tuple[str, ...] | list[str] = (),
     centers: Mapping[str, float] | None = None,
     min_height: float = 8.0,
+    spread: tuple[float, float] | list[float] = (0.94, 1.1),
+    width: float = 0.02,
+    vacancies: float = 0.08,
 ) -> Sample:
     """A common crystal near, above or below its density, at rest, hot, strained or with a vacancy.
 
     Args:
         seed: of the set.
         index: of the structure.
-        names: entries of `CRYSTALS`, more often if repeated; empty: all.
+        names: entries of `CRYSTALS` or `BINARY_CRYSTALS`, more often if repeated; empty: all of
+            `CRYSTALS`.
         centers: factors on the experimental lattice constants that lengths scatter around, such
             as those of the label engine's own minima; 1.01 where there is none.
         min_height: smallest perpendicular height of the supercell in Å.
+        spread: least and largest factor on the lengths.
+        width: standard deviation of the factor where not the density is sampled.
+        vacancies: share of structures that lack an atom.
+
+    Raises:
+        UnknownNameError: no crystal of that name.
     """
     chosen = tuple(names) or tuple(CRYSTALS)
     name = chosen[pick(seed, index, len(chosen))]
     rng = random_numbers(seed, index)
-    prototype, elements, a = CRYSTALS[name]
+    prototype, elements, a = lookup(CRYSTALS | BINARY_CRYSTALS, name, "crystal", "the collection")
     cell = primitive_crystal(prototype, elements, a * (centers or {}).get(name, 1.01))
-    way = str(rng.choice(["volume", "hot", "strained", "vacancy"], p=[0.3, 0.4, 0.22, 0.08]))
-    atoms = _moved(fixed_supercell(cell, min_height), way, min_height, rng)
+    shares = [0.3, 0.4, 0.22 + 0.08 - vacancies, vacancies]
+    way = str(rng.choice(["volume", "hot", "strained", "vacancy"], p=shares))
+    atoms = _moved(fixed_supercell(cell, min_height), way, min_height, rng, tuple(spread), width)
     return to_sample(atoms, f"crystal/{name}/{way}")
 
 
@@ -105,10 +120,17 @@ def fixed_supercell(cell: Atoms, min_height: float) -> Atoms:
     return smallest_supercell(cell, min_height / 0.94)
 
 
-def _moved(supercell: Atoms, way: str, min_height: float, rng: np.random.Generator) -> Atoms:
-    """Copy at a random density, moved in one way."""
-    spread = rng.uniform(0.94, 1.1) if way == "volume" else rng.normal(1.0, 0.02)
-    atoms = stretch(supercell, float(np.clip(spread, 0.94, 1.1)))
+def _moved(
+    supercell: Atoms,
+    way: str,
+    min_height: float,
+    rng: np.random.Generator,
+    spread: tuple[float, float] = (0.94, 1.1),
+    width: float = 0.02,
+) -> Atoms:
+    """Copy at a random density, moved in one way; see `generate_common`."""
+    factor = rng.uniform(*spread) if way == "volume" else rng.normal(1.0, width)
+    atoms = stretch(supercell, float(np.clip(factor, *spread)))
     if way == "strained":
         atoms = strain(atoms, rng.uniform(0.005, 0.06), rng)
     lowest = float(cell_heights(np.array(atoms.cell)).min())
