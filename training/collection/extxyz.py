@@ -17,6 +17,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from atomfm_calc.files import write_at_once
 from atomfm_calc.sample import Sample
 
 
@@ -48,7 +49,7 @@ def _text(sample: Sample, position_decimals: int, force_decimals: int) -> str:
 
 def write_shard(
     path: Path, samples: Iterable[Sample], position_decimals: int = 8, force_decimals: int = 7
-) -> None:
+) -> str:
     """Write labeled samples; the file appears whole or not at all; equal content, equal bytes.
 
     Args:
@@ -56,12 +57,13 @@ def write_shard(
         samples: structures with energy and forces in `targets`, stress where it exists.
         position_decimals: of positions in Å; no fewer than they were rounded to.
         force_decimals: of forces in eV/Å.
+
+    Returns:
+        The SHA-256 of the file.
     """
     text = "".join(_text(sample, position_decimals, force_decimals) for sample in samples)
-    partial = path.with_suffix(".partial")
     # no time stamp and no name in the gzip header
-    partial.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
-    partial.replace(path)
+    return write_at_once(gzip.compress(text.encode(), compresslevel=9, mtime=0), path)
 
 
 def read_shard(path: Path) -> list[Sample]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -22,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from atomfm_calc.errors import LabelError, lookup
+from atomfm_calc.files import write_at_once
 from atomfm_calc.sample import Sample, check_sample
 from training.collection.engines import ENGINES
 from training.collection.extxyz import write_shard
@@ -87,12 +87,12 @@ def label_shard(shard: Shard, folder: Path) -> ShardRecord:
                 failures.append({"source": sample.source, "reason": str(error)[:300]})
     path = folder / plan.name / shard.name
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_shard(path, labeled, plan.position_decimals, plan.force_decimals)
+    sha256 = write_shard(path, labeled, plan.position_decimals, plan.force_decimals)
     return ShardRecord(
         shard=shard.name,
         set_name=plan.name,
         n_labeled=len(labeled),
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=sha256,
         seconds=round(time.perf_counter() - start, 2),
         failures=tuple(failures),
         versions=engine.versions(),
@@ -216,6 +216,4 @@ def write_manifest(plan: CollectionPlan, folder: Path) -> None:
             for name, record in sorted(records.items())
         },
     }
-    partial = folder / (MANIFEST_NAME + ".partial")
-    partial.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    partial.replace(folder / MANIFEST_NAME)
+    write_at_once((json.dumps(content, indent=1) + "\n").encode(), folder / MANIFEST_NAME)

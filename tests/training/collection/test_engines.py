@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ase.units import GPa
 
 from atomfm_calc.errors import LabelError, UnknownNameError, lookup
 from atomfm_calc.sample import Sample
@@ -98,6 +99,16 @@ def test_a_small_periodic_cell_is_refused_at_the_gamma_point() -> None:
     small = replace(NEON_CRYSTAL, cell=0.9 * NEON_CRYSTAL.cell)
     with pytest.raises(LabelError, match=r"small-cell: height 7\.\d+ Å.*8\.0 Å"):
         _engine("tblite", method="GFN1-xTB").label(small)
+
+
+def test_a_crystal_that_pulls_together_harder_than_allowed_is_refused() -> None:
+    label = _engine("tblite", method="GFN1-xTB").label(NEON_CRYSTAL)
+    tension_GPa = float(np.trace(label["stress"])) / 3.0 / GPa
+    limited = _engine("tblite", method="GFN1-xTB", max_tension_GPa=tension_GPa + 0.1)
+    np.testing.assert_array_equal(limited.label(NEON_CRYSTAL)["forces"], label["forces"])
+    strict = _engine("tblite", method="GFN1-xTB", max_tension_GPa=tension_GPa - 0.1)
+    with pytest.raises(LabelError, match="collapsing: pulls together with"):
+        strict.label(NEON_CRYSTAL)
 
 
 def test_an_element_without_parameters_is_refused() -> None:

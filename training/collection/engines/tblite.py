@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Literal
 
 import numpy as np
-from ase.units import Bohr, Hartree, kB
+from ase.units import Bohr, GPa, Hartree, kB
 from numpy.typing import NDArray
 from tblite.exceptions import TBLiteRuntimeError, TBLiteValueError
 from tblite.interface import Calculator
@@ -40,6 +40,9 @@ class TbliteEngine:
     """tblite's factor on all numerical thresholds; smaller is tighter."""
     max_iterations: int = 250
     """Self-consistency cycles before giving up."""
+    max_tension_GPa: float | None = None
+    """Crystals that would pull together harder than this are refused: GFN1-xTB lets some heavy
+    cations (Sr, Ba, Ce) fall into their neighbors, with no minimum at any density."""
 
     def label(self, sample: Sample) -> dict[str, NDArray[np.float64]]:
         """Targets of a structure; see `Engine.label`."""
@@ -73,12 +76,22 @@ class TbliteEngine:
             volume = abs(np.linalg.det(sample.cell))
             virial = np.asarray(result.get("virial")) * Hartree
             targets["stress"] = 0.5 * (virial + virial.T) / volume
+            _check_tension(targets["stress"], self.max_tension_GPa)
         check_targets(targets)
         return targets
 
     def versions(self) -> dict[str, str]:
         """Version of tblite."""
         return {"tblite": version("tblite")}
+
+
+def _check_tension(stress: NDArray[np.float64], limit_GPa: float | None) -> None:
+    tension_GPa = float(np.trace(stress)) / 3.0 / GPa
+    if limit_GPa is not None and tension_GPa > limit_GPa:
+        raise LabelError(
+            f"collapsing: pulls together with {tension_GPa:.0f} GPa, of which {limit_GPa:g} are "
+            "allowed"
+        )
 
 
 def _n_unpaired(sample: Sample) -> int:
