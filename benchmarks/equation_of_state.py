@@ -118,21 +118,30 @@ def reference(engine_name: str, settings: dict[str, Any], out: Path) -> None:
     for name, (_, _, start) in CRYSTALS.items():
         if name in constants:
             continue
-        supercell = fixed_supercell(crystal(name), MINIMUM_HEIGHT)
+        found, n_atoms = None, 0
+        # most crystals have their minimum within reach of the smallest supercell
+        for height in (MINIMUM_HEIGHT, MINIMUM_HEIGHT * 0.94 / REFERENCE_SCALES[0]):
+            supercell = fixed_supercell(crystal(name), height)
+            n_atoms, too_low = len(supercell), []
 
-        def energy_of(scale: float, supercell: Atoms = supercell) -> float:
-            sample = sample_from_atoms(stretch(supercell, scale))
-            if cell_heights(sample.cell).min() < MINIMUM_HEIGHT:
-                return np.inf
-            return float(engine.label(sample)["energy"]) / len(supercell)
+            def energy_of(
+                scale: float, supercell: Atoms = supercell, too_low: list[float] = too_low
+            ) -> float:
+                sample = sample_from_atoms(stretch(supercell, scale))
+                if cell_heights(sample.cell).min() < MINIMUM_HEIGHT:
+                    too_low.append(scale)
+                    return np.inf
+                return float(engine.label(sample)["energy"]) / len(supercell)
 
-        try:
-            found = search(energy_of)
-        except LabelError as error:
-            print(name, error, flush=True)
-            found = None
+            try:
+                found = search(energy_of)
+            except LabelError as error:
+                print(name, error, flush=True)
+                break
+            if found is not None or not too_low:
+                break
         constants[name] = None if found is None else found * start
-        print(name, len(supercell), constants[name], flush=True)
+        print(name, n_atoms, constants[name], flush=True)
         kept = {known: constants[known] for known in CRYSTALS if known in constants}
         out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
