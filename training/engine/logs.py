@@ -59,7 +59,10 @@ class RunLog:
     def progress(self, fraction: float, values: dict[str, float]) -> None:
         """Move the progress line to `fraction` of the run."""
         self._line.update(100.0 * fraction - self._line.n)
-        text = " ".join(f"{name} {value:.4g}" for name, value in values.items())
+        text = " ".join(
+            f"{name} {value}" if isinstance(value, int) else f"{name} {value:.4g}"
+            for name, value in values.items()
+        )
         self._line.set_postfix_str(text, refresh=False)
         if self._line.disable and self._writes:
             logger.info("%5.1f %% %s", 100.0 * fraction, text)

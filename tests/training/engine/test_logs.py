@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
+import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from training.engine.logs import METRICS_FILE, TENSORBOARD_FOLDER, RunLog
@@ -42,3 +44,12 @@ def test_a_silent_rank_writes_nothing(tmp_path: Path) -> None:
         log.record("step", {"step": 1})
         log.progress(0.5, {"loss": 1.0})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_step_of_a_long_run_keeps_its_digits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="training.engine.logs")
+    with RunLog(tmp_path) as log:
+        log.progress(0.889, {"step": 15843, "loss": 0.612512})
+    assert "88.9 % step 15843 loss 0.6125" in caplog.text
