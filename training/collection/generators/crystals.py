@@ -78,7 +78,8 @@ def generate_common(
     cell = primitive_crystal(prototype, elements, a * (centers or {}).get(name, 1.01))
     shares = [0.3, 0.4, 0.22 + 0.08 - vacancies, vacancies]
     way = str(rng.choice(["volume", "hot", "strained", "vacancy"], p=shares))
-    atoms = _moved(fixed_supercell(cell, min_height), way, min_height, rng, tuple(spread), width)
+    limits = (spread[0], spread[1])
+    atoms = _moved(fixed_supercell(cell, min_height), way, min_height, rng, limits, width)
     return to_sample(atoms, f"crystal/{name}/{way}")
 
 
