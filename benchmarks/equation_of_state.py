@@ -111,7 +111,7 @@ def reference(engine_name: str, settings: dict[str, Any], out: Path) -> None:
     from training.collection.engines import ENGINES
     from training.collection.generators.crystals import fixed_supercell
     from training.collection.generators.displace import stretch
-    from training.collection.generators.supercell import cell_heights
+    from training.collection.generators.supercell import cell_heights, smallest_supercell
 
     engine = lookup(ENGINES, engine_name, "engine")(settings)
     constants = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
@@ -120,8 +120,10 @@ def reference(engine_name: str, settings: dict[str, Any], out: Path) -> None:
             continue
         found, n_atoms = None, 0
         # most crystals have their minimum within reach of the smallest supercell
-        for height in (MINIMUM_HEIGHT, MINIMUM_HEIGHT * 0.94 / REFERENCE_SCALES[0]):
-            supercell = fixed_supercell(crystal(name), height)
+        for supercell in (
+            fixed_supercell(crystal(name), MINIMUM_HEIGHT),
+            smallest_supercell(crystal(name), MINIMUM_HEIGHT / REFERENCE_SCALES[0]),
+        ):
             n_atoms, too_low = len(supercell), []
 
             def energy_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -42,6 +42,10 @@ METALS: tuple[str, ...] = tuple(
     "Pb Bi".split()
 )
 FAMILIES: tuple[str, ...] = ("element", "AB", "AB", "AB2", "A2B", "ABX3", "A2B3", "alloy")
+SPREAD = (0.94, 1.1)
+"""Least and largest factor on the lengths of a crystal."""
+WIDTH = 0.02
+"""Standard deviation of that factor where not the density is sampled."""
 
 
 def generate_common(
@@ -50,8 +54,8 @@ def generate_common(
     names: tuple[str, ...] | list[str] = (),
     centers: Mapping[str, float] | None = None,
     min_height: float = 8.0,
-    spread: tuple[float, float] | list[float] = (0.94, 1.1),
-    width: float = 0.02,
+    spread: Sequence[float] = SPREAD,
+    width: float = WIDTH,
     vacancies: float = 0.08,
 ) -> Sample:
     """A common crystal near, above or below its density, at rest, hot, strained or with a vacancy.
@@ -78,8 +82,7 @@ def generate_common(
     cell = primitive_crystal(prototype, elements, a * (centers or {}).get(name, 1.01))
     shares = [0.3, 0.4, 0.22 + 0.08 - vacancies, vacancies]
     way = str(rng.choice(["volume", "hot", "strained", "vacancy"], p=shares))
-    limits = (spread[0], spread[1])
-    atoms = _moved(fixed_supercell(cell, min_height), way, min_height, rng, limits, width)
+    atoms = _moved(fixed_supercell(cell, min_height), way, min_height, rng, spread, width)
     return to_sample(atoms, f"crystal/{name}/{way}")
 
 
@@ -118,7 +121,7 @@ def fixed_supercell(cell: Atoms, min_height: float) -> Atoms:
     All structures of a crystal have the same one: with one k-point, another shape of the supercell
     is another sampling of the bands, and its energies are not comparable.
     """
-    return smallest_supercell(cell, min_height / 0.94)
+    return smallest_supercell(cell, min_height / SPREAD[0])
 
 
 def _moved(
@@ -126,12 +129,13 @@ def _moved(
     way: str,
     min_height: float,
     rng: np.random.Generator,
-    spread: tuple[float, float] = (0.94, 1.1),
-    width: float = 0.02,
+    spread: Sequence[float] = SPREAD,
+    width: float = WIDTH,
 ) -> Atoms:
     """Copy at a random density, moved in one way; see `generate_common`."""
-    factor = rng.uniform(*spread) if way == "volume" else rng.normal(1.0, width)
-    atoms = stretch(supercell, float(np.clip(factor, *spread)))
+    least, largest = spread
+    factor = rng.uniform(least, largest) if way == "volume" else rng.normal(1.0, width)
+    atoms = stretch(supercell, float(np.clip(factor, least, largest)))
     if way == "strained":
         atoms = strain(atoms, rng.uniform(0.005, 0.06), rng)
     lowest = float(cell_heights(np.array(atoms.cell)).min())
